@@ -1,0 +1,91 @@
+"""What flows through a recipe: a page comes in, and leaves as a document or as a rejection."""
+
+import dataclasses
+import datetime
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """One response record of a crawl, before its text is known."""
+
+    id: str  # <warc file name>@<offset>
+    url: str
+    date: datetime.datetime | None  # of the capture, UTC
+    warc: str  # path of the archive as it was given
+    offset: int  # bytes, where the record starts in the archive
+    length: int  # bytes the record takes in the archive, compressed where the archive is
+    status: int  # HTTP
+    media_type: str  # lower case, without parameters; empty where the server sent none
+    http_charset: str  # as the Content-Type header spells it; empty where it names none
+    payload: bytes  # after transfer and content encoding
+    digest: str  # sha1:<base32> of the payload
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """A page's text with its provenance and what was measured on it."""
+
+    id: str
+    url: str
+    date: datetime.datetime | None
+    text: str
+    language: str  # the model's label, such as "en"; empty where no step identified it
+    language_score: float
+    warc: str
+    offset: int
+    length: int
+    digest: str
+    charset: str  # what the page was decoded with, as the encoding standard names it
+    signals: Mapping[str, float]
+    copies: int = 1  # documents in its duplicate cluster, itself included
+
+
+@dataclasses.dataclass(frozen=True)
+class Rejection:
+    """Why a page is not a document, with enough to replay the decision from the crawl."""
+
+    id: str
+    url: str
+    warc: str
+    offset: int
+    length: int
+    step: str
+    reason: str
+    value: float | None = None  # the number that decided
+    evidence: str | None = None  # the document it duplicates, the matched word, the exception
+
+
+DOCUMENTS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("url", pa.string()),
+        ("date", pa.timestamp("ms", tz="UTC")),
+        ("text", pa.string()),
+        ("language", pa.string()),
+        ("language_score", pa.float32()),
+        ("warc", pa.string()),
+        ("offset", pa.int64()),
+        ("length", pa.int64()),
+        ("digest", pa.string()),
+        ("charset", pa.string()),
+        ("signals", pa.map_(pa.string(), pa.float32())),
+        ("copies", pa.int32()),
+    ]
+)
+
+REJECTED = pa.schema(
+    [
+        ("id", pa.string()),
+        ("url", pa.string()),
+        ("warc", pa.string()),
+        ("offset", pa.int64()),
+        ("length", pa.int64()),
+        ("step", pa.string()),
+        ("reason", pa.string()),
+        ("value", pa.float64()),
+        ("evidence", pa.string()),
+    ]
+)

@@ -1,0 +1,70 @@
+"""Personal data that a recipe replaces: e-mail addresses and public IP addresses."""
+
+import dataclasses
+import ipaddress
+import re
+
+from curation.text import Text
+
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_EMAIL = re.compile(rf"\b{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+{_LABEL}")
+_OCTET = r"(?:25[0-5]|2[0-4]\d|[01]?\d\d?)"
+_IP = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}", re.ASCII)
+_MAX_PIECE = 1000  # characters; an address holds no white space, and no address is longer than 320
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplacePii:
+    """FineWeb's replacements (datatrove 0.10.1, formatters/pii.py), taken in turn within each document.
+
+    datatrove takes them in turn over all documents of a worker, so that its output depends on the order of processing;
+    here the n-th address of a document always becomes the n-th replacement.
+    """
+
+    emails: tuple[str, ...] = ("email@example.com", "firstname.lastname@example.org")
+    ips: tuple[str, ...] = (
+        "22.214.171.124",
+        "126.96.36.199",
+        "188.8.131.52",
+        "184.108.40.206",
+        "220.127.116.11",
+        "18.104.22.168",
+    )
+
+    def edit(self, text: Text) -> str:
+        """The text with every address replaced."""
+        content = text.content
+        if "@" in content:
+            content = self._replace_emails(content)
+        return self._replace_ips(content)
+
+    def _replace_emails(self, content: str) -> str:
+        count = 0
+
+        def replacement(_: re.Match[str]) -> str:
+            nonlocal count
+            count += 1
+            return self.emails[(count - 1) % len(self.emails)]
+
+        # Piece by piece, since the address pattern takes quadratic time on a long run of letters without an @.
+        pieces = re.split(r"(\s+)", content)
+        for number, piece in enumerate(pieces):
+            if "@" in piece and len(piece) <= _MAX_PIECE:
+                pieces[number] = _EMAIL.sub(replacement, piece)
+        return "".join(pieces)
+
+    def _replace_ips(self, content: str) -> str:
+        count = 0
+
+        def replacement(match: re.Match[str]) -> str:
+            nonlocal count
+            try:
+                if not ipaddress.ip_address(match[0]).is_global:
+                    return match[0]
+            except ValueError:  # such as 010.0.0.1: leading zeros are ambiguous
+                return match[0]
+            count += 1
+            return self.ips[(count - 1) % len(self.ips)]
+
+        return _IP.sub(replacement, content)

@@ -1,0 +1,158 @@
+"""The rules of Gopher (Rae et al. 2021, https://arxiv.org/abs/2112.11446), in the dialect of datatrove.
+
+Dialects of "Gopher" differ in what a word is, what is counted twice and what is divided by what. This one is that of
+datatrove 0.10.1 (gopher_repetition_filter.py, gopher_quality_filter.py), which made FineWeb: words are spaCy tokens,
+punctuation included; shares of characters are of the whole text, white space included.
+"""
+
+import collections
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+
+from curation.rules.characters import ALL_PUNCTUATION
+from curation.rules.rule import Verdict
+from curation.text import Text
+
+
+def repeats(elements: Sequence[str]) -> tuple[int, int]:
+    """How many elements stood before, and their characters; first copies do not count."""
+    seen: set[str] = set()
+    count = characters = 0
+    for element in elements:
+        if element in seen:
+            count += 1
+            characters += len(element)
+        else:
+            seen.add(element)
+    return count, characters
+
+
+@dataclasses.dataclass(frozen=True)
+class GopherRepetition:
+    """Too much of the text repeats (table A1). Shares are of the text's characters unless said otherwise."""
+
+    max_repeated_paragraphs: float = 0.30  # of paragraphs
+    max_repeated_paragraph_characters: float = 0.20
+    max_repeated_lines: float = 0.30  # of lines
+    max_repeated_line_characters: float = 0.20
+    max_top_ngram: tuple[tuple[int, float], ...] = ((2, 0.20), (3, 0.18), (4, 0.16))
+    max_repeated_ngrams: tuple[tuple[int, float], ...] = (
+        (5, 0.15),
+        (6, 0.14),
+        (7, 0.13),
+        (8, 0.12),
+        (9, 0.11),
+        (10, 0.10),
+    )
+
+    def measure(self, text: Text) -> dict[str, float]:
+        """Repetition among paragraphs, lines and n-grams of words."""
+        size = max(len(text.content), 1)
+        signals: dict[str, float] = {}
+        count, characters = repeats(text.paragraphs)
+        signals["repeated_paragraphs"] = count / len(text.paragraphs)
+        signals["repeated_paragraph_characters"] = characters / size
+        count, characters = repeats(text.nonempty_lines)
+        signals["repeated_lines"] = count / len(text.nonempty_lines)
+        signals["repeated_line_characters"] = characters / size
+        for n, _ in self.max_top_ngram:
+            signals[f"top_{n}gram"] = _top_ngram_characters(text.words, n) / size
+        for n, _ in self.max_repeated_ngrams:
+            signals[f"repeated_{n}grams"] = _repeated_ngram_characters(text.words, n) / size
+        return signals
+
+    def reason(self, signals: Mapping[str, float]) -> Verdict | None:
+        """The first limit that is passed, in datatrove's order."""
+        limits = [
+            ("repeated_paragraphs", self.max_repeated_paragraphs),
+            ("repeated_paragraph_characters", self.max_repeated_paragraph_characters),
+            ("repeated_lines", self.max_repeated_lines),
+            ("repeated_line_characters", self.max_repeated_line_characters),
+            *((f"top_{n}gram", limit) for n, limit in self.max_top_ngram),
+            *((f"repeated_{n}grams", limit) for n, limit in self.max_repeated_ngrams),
+        ]
+        for signal, limit in limits:
+            if signals[signal] > limit:
+                return f"too_many_{signal}" if signal.startswith("repeated") else f"{signal}_too_frequent", signal
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class GopherQuality:
+    """The text does not look like prose (section A1.1). Punctuation marks are words only where a share is taken."""
+
+    min_words: int = 50  # without punctuation marks
+    max_words: int = 100_000
+    min_mean_word_length: float = 3.0  # characters
+    max_mean_word_length: float = 10.0  # characters
+    max_hashes: float = 0.1  # per word
+    max_ellipses: float = 0.1  # per word
+    max_bullet_lines: float = 0.9  # of lines
+    max_ellipsis_lines: float = 0.3  # of lines
+    min_alphabetic_words: float = 0.8  # of words
+    min_stop_words: int = 2  # distinct
+    stop_words: tuple[str, ...] = ("the", "be", "to", "of", "and", "that", "have", "with")
+
+    def measure(self, text: Text) -> dict[str, float]:
+        """Counts and shares of words and lines."""
+        words, lines = text.words, text.lines
+        plain = [word for word in words if not ALL_PUNCTUATION.issuperset(word)]
+        num_words, num_lines = max(len(words), 1), max(len(lines), 1)
+        return {
+            "num_words": len(plain),
+            "mean_word_length": sum(map(len, plain)) / max(len(plain), 1),
+            "hashes_per_word": text.content.count("#") / num_words,
+            "ellipses_per_word": (text.content.count("...") + text.content.count("…")) / num_words,
+            "bullet_lines": sum(line.lstrip().startswith(("•", "-")) for line in lines) / num_lines,
+            "ellipsis_lines": sum(line.rstrip().endswith(("...", "…")) for line in lines) / num_lines,
+            "alphabetic_words": sum(any(map(str.isalpha, word)) for word in words) / num_words,
+            "stop_words": len(set(self.stop_words).intersection(words)),
+        }
+
+    def reason(self, signals: Mapping[str, float]) -> Verdict | None:
+        """The first fault, in datatrove's order."""
+        faults = [
+            ("too_few_words", "num_words", signals["num_words"] < self.min_words),
+            ("too_many_words", "num_words", signals["num_words"] > self.max_words),
+            ("words_too_short", "mean_word_length", signals["mean_word_length"] < self.min_mean_word_length),
+            ("words_too_long", "mean_word_length", signals["mean_word_length"] > self.max_mean_word_length),
+            ("too_many_hashes", "hashes_per_word", signals["hashes_per_word"] > self.max_hashes),
+            ("too_many_ellipses", "ellipses_per_word", signals["ellipses_per_word"] > self.max_ellipses),
+            ("too_many_bullet_lines", "bullet_lines", signals["bullet_lines"] > self.max_bullet_lines),
+            ("too_many_ellipsis_lines", "ellipsis_lines", signals["ellipsis_lines"] > self.max_ellipsis_lines),
+            ("too_few_alphabetic_words", "alphabetic_words", signals["alphabetic_words"] < self.min_alphabetic_words),
+            ("too_few_stop_words", "stop_words", signals["stop_words"] < self.min_stop_words),
+        ]
+        return next(((reason, signal) for reason, signal, is_fault in faults if is_fault), None)
+
+
+def _top_ngram_characters(words: Sequence[str], n: int) -> int:
+    """Characters of the most frequent n-gram, joined with spaces, times its count; the first among ties."""
+    ngrams = _slices(" ".join(words), list(map(len, words)), n, gap=1)
+    if not ngrams:
+        return 0
+    ngram, count = collections.Counter(ngrams).most_common(1)[0]
+    return len(ngram) * count
+
+
+def _repeated_ngram_characters(words: Sequence[str], n: int) -> int:
+    """Characters of n-grams that stood before, read left to right, skipping n words after each found."""
+    ngrams = _slices("".join(words), list(map(len, words)), n, gap=0)
+    seen: set[str] = set()
+    characters = position = 0
+    while position < len(ngrams):
+        ngram = ngrams[position]
+        if ngram in seen:
+            characters += len(ngram)
+            position += n
+        else:
+            seen.add(ngram)
+            position += 1
+    return characters
+
+
+def _slices(joined: str, lengths: list[int], n: int, *, gap: int) -> list[str]:
+    """Every n-gram as a slice of the joined words: much cheaper than joining each anew."""
+    starts = [0, *itertools.accumulate(length + gap for length in lengths)]
+    return [joined[start : end - gap] for start, end in zip(starts, starts[n:], strict=False)]

@@ -1,0 +1,89 @@
+"""Texts to token ids: a tokenizer of the user's, or a byte-level BPE trained on the corpus itself."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+END_OF_TEXT = "<|endoftext|>"
+_KNOWN_END_OF_TEXT = (END_OF_TEXT, "<|end_of_text|>", "<|im_end|>", "</s>", "<eos>", "[SEP]")
+_MAX_TRAINING_CHARACTERS = 1 << 30  # more text does not change the merges that matter, and memory is bounded
+_MIN_VOCAB = 257  # the bytes and the end of text
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+    """A tokenizer with what shards must say about it."""
+
+    tokenizer: Tokenizer
+    sha256: str  # of the file's bytes
+    vocab_size: int
+    end_of_text: str
+    end_of_text_id: int
+
+    def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """The ids of each text, uint16[n] or uint32[n], end-of-text last; special tokens in a text are plain text."""
+        dtype = np.uint16 if self.vocab_size <= 1 << 16 else np.uint32
+        encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [np.array([*encoding.ids, self.end_of_text_id], dtype) for encoding in encodings]
+
+
+def load(content: bytes, name: str) -> Encoder:
+    """The tokenizer of a tokenizer.json's bytes; ValueError where it is none, or names no end of text."""
+    try:
+        tokenizer = Tokenizer.from_str(content.decode())
+    except Exception as error:  # the library raises bare Exception
+        raise ValueError(
+            f"--tokenizer {name} is no tokenizer file: {error}; give a tokenizer.json of the tokenizers library"
+        ) from None
+    vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+    end_of_text = next((token for token in _KNOWN_END_OF_TEXT if token in vocabulary), None)
+    if end_of_text is None:
+        raise ValueError(
+            f"--tokenizer {name} has no end-of-text token: expected one of {', '.join(_KNOWN_END_OF_TEXT)}"
+        )
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True  # a page that says <|endoftext|> must not end its document
+    return Encoder(
+        tokenizer=tokenizer,
+        sha256=hashlib.sha256(content).hexdigest(),
+        vocab_size=max(vocabulary.values()) + 1,
+        end_of_text=end_of_text,
+        end_of_text_id=vocabulary[end_of_text],
+    )
+
+
+def check_vocab_size(size: int) -> None:
+    """ValueError where a byte-level vocabulary of this size cannot be."""
+    if size < _MIN_VOCAB:
+        raise ValueError(f"--vocab-size {size}: a byte-level vocabulary has at least {_MIN_VOCAB} tokens")
+
+
+def train(texts: Iterable[str], vocab_size: int) -> bytes:
+    """A tokenizer.json with a byte-level BPE (GPT-2's pre-tokenizer) of at most `vocab_size` tokens.
+
+    The first 2^30 characters of the texts are used. The same texts give the same bytes.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[END_OF_TEXT],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_first(texts), trainer)
+    return str(tokenizer.to_str(pretty=True)).encode()
+
+
+def _first(texts: Iterable[str]) -> Iterator[str]:
+    room = _MAX_TRAINING_CHARACTERS
+    for text in texts:
+        if room <= 0:
+            return
+        room -= len(text)
+        yield text

@@ -1,0 +1,86 @@
+"""Words and sentences as spaCy's blank English pipeline splits them, which is what datatrove's filters count.
+
+spaCy cuts a text at white space and each piece by rules that look at that piece alone, so a piece is split once and
+remembered: the same words about ten times faster on prose, where most pieces have been seen before.
+"""
+
+import functools
+import re
+import unicodedata
+from typing import Any
+
+_PIECE_OR_SPACE = re.compile(r"\S+|\s+")
+_MAX_PIECES = 200_000  # remembered; about 40 MB
+_OTHER, _PUNCTUATION, _TERMINAL = range(3)
+
+
+def words(text: str) -> list[str]:
+    """The tokens of `text` without white space; punctuation marks are tokens of their own."""
+    memory = _memory()
+    pieces = text.split()
+    memory.learn(pieces)
+    known = memory.tokens
+    return [token for piece in pieces for token in known[piece]]
+
+
+def num_sentences(line: str) -> int:
+    """The sentences of `line` as spaCy's sentencizer counts them; 0 for an empty line."""
+    memory = _memory()
+    pieces = _PIECE_OR_SPACE.findall(line)
+    memory.learn([piece for piece in pieces if not piece.isspace()])
+    count, seen_terminal = int(bool(line)), False
+    for number, piece in enumerate(pieces):
+        if piece.isspace():
+            # One blank belongs to the word before it; what is left over is a token, and starts a sentence like one.
+            kinds: tuple[int, ...] = (_OTHER,) if number == 0 or piece != " " else ()
+        else:
+            kinds = memory.kinds[piece]
+        for kind in kinds:
+            if kind == _TERMINAL:
+                seen_terminal = True
+            elif seen_terminal and kind == _OTHER:
+                count, seen_terminal = count + 1, False
+    return count
+
+
+class _Memory:
+    """What the pieces seen so far split into."""
+
+    def __init__(self) -> None:
+        import spacy  # 2 s: only the workers that split words pay for it
+        from spacy.pipeline import Sentencizer
+
+        self._nlp = spacy.blank("en")
+        self._terminals = frozenset(Sentencizer.default_punct_chars)
+        self.tokens: dict[str, tuple[str, ...]] = {}
+        self.kinds: dict[str, tuple[int, ...]] = {}
+
+    def learn(self, pieces: list[str]) -> None:
+        """Makes sure that every piece is known."""
+        new = {piece for piece in pieces if piece not in self.tokens}
+        if not new:
+            return
+        if len(self.tokens) + len(new) > _MAX_PIECES:
+            self.tokens.clear()
+            self.kinds.clear()
+            new = set(pieces)
+        with self._nlp.memory_zone():  # else spaCy keeps every string it ever saw
+            for piece in new:
+                tokens = self._split(piece)
+                self.tokens[piece] = tuple(stripped for token in tokens if (stripped := token.strip()))
+                self.kinds[piece] = tuple(map(self._kind, tokens))
+
+    def _split(self, piece: str) -> list[str]:
+        tokenizer: Any = self._nlp.tokenizer
+        return [str(token.text) for token in tokenizer(piece)]
+
+    def _kind(self, token: str) -> int:
+        if token in self._terminals:
+            return _TERMINAL
+        is_punctuation = all(unicodedata.category(character)[0] == "P" for character in token)
+        return _PUNCTUATION if is_punctuation else _OTHER
+
+
+@functools.cache
+def _memory() -> _Memory:
+    return _Memory()

@@ -1,0 +1,141 @@
+"""A run: everything a task must know, in one frozen value that travels to the workers."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from curation import recipe as recipes
+from curation import storage, versions
+from curation.ids import Ids
+from curation.recipe import Recipe
+from curation.sources import Task
+
+_MAX_SHARDS_OF_FEW_PARTS = 8
+_PARTS_OF_A_SHARD = 10  # 640 MiB of compressed archive
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardTask:
+    """Consecutive parts that become one training shard and one validation shard."""
+
+    number: int
+    count: int
+    parts: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """The input, cut into tasks, the recipe, and where everything goes."""
+
+    output: str
+    tasks: tuple[Task, ...]
+    inputs: tuple[tuple[str, int], ...]  # path and bytes
+    recipe_file: str  # name, for messages
+    recipe_text: str
+    language: str | None
+    tokenizer: bytes | None  # a tokenizer.json, or None to train one
+    tokenizer_name: str
+    vocab_size: int
+    validation_share: float  # of hosts
+    progress: str | None = None  # local folder where running tasks say how far they are
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe, for the language asked for."""
+        return _recipe(self.recipe_file, self.recipe_text, self.language)
+
+    @property
+    def ids(self) -> Ids:
+        """The run's documents as numbers."""
+        return _ids(self.tasks)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the command line decided beside input and recipe; part of the manifest."""
+        sha256 = None if self.tokenizer is None else hashlib.sha256(self.tokenizer).hexdigest()
+        return {
+            "language": self.language,
+            "tokenizer_sha256": sha256,
+            "vocab_size": None if sha256 else self.vocab_size,
+            "validation_share": self.validation_share,
+            "num_tasks": len(self.tasks),
+        }
+
+    @functools.cached_property
+    def extract_fingerprints(self) -> list[str]:
+        """By task: the digest of all that decides its part of `filtered` and `rejected`."""
+        sizes = dict(self.inputs)
+        before = [repr(step) for step in self.recipe.before]
+        return [self._digest("extract", before, [dataclasses.astuple(task), sizes[task.path]]) for task in self.tasks]
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """The digest of all that decides `documents`: the whole input, since duplicates may lie anywhere in it."""
+        return self._digest("deduplicate", repr(self.recipe), self.recipe_text, self.extract_fingerprints)
+
+    @functools.cached_property
+    def tokens_fingerprint(self) -> str:
+        """The digest of all that decides `tokens`."""
+        return self._digest("tokenize", self.fingerprint, self.settings)
+
+    def _digest(self, *parts: Any) -> str:
+        return hashlib.sha256(json.dumps([versions.versions(), *parts]).encode()).hexdigest()
+
+    def filtered(self, part: int) -> str:
+        """The documents of a part after the recipe's first per-document steps."""
+        return storage.join(self.output, "filtered", f"{self.tasks[part].part}.parquet")
+
+    def rejected(self, part: int) -> str:
+        """The pages of a part that those steps rejected."""
+        return storage.join(self.output, "rejected", f"{self.tasks[part].part}.parquet")
+
+    def duplicates(self, part: int) -> str:
+        """The documents of a part that were rejected as duplicates, or after."""
+        return storage.join(self.output, "rejected", f"{self.tasks[part].part}-duplicates.parquet")
+
+    def documents(self, part: int) -> str:
+        """The curated documents of a part."""
+        return storage.join(self.output, "documents", f"{self.tasks[part].part}.parquet")
+
+    def shard(self, task: ShardTask, split: str) -> str:
+        """A token shard."""
+        return storage.join(self.output, "tokens", f"{split}-{task.number:05d}-of-{task.count:05d}.arrow")
+
+    def tokenizer_path(self) -> str:
+        """The corpus's tokenizer."""
+        return storage.join(self.output, "tokenizer.json")
+
+    def work(self, *names: str) -> str:
+        """A file that lives from round to round of a run and is removed at its end."""
+        return storage.join(self.output, "work", self.fingerprint[:16], *names)
+
+    def token_work(self, *names: str) -> str:
+        """As `work`, for what depends on the tokenizer too."""
+        return self.work(self.tokens_fingerprint[:16], *names)
+
+    @property
+    def shard_tasks(self) -> list[ShardTask]:
+        """Parts to shards: a few of them where there are few parts, one for ten parts where there are many."""
+        parts = len(self.tasks)
+        count = max(min(parts, _MAX_SHARDS_OF_FEW_PARTS), -(-parts // _PARTS_OF_A_SHARD))
+        cuts = [parts * number // count for number in range(count + 1)]
+        return [ShardTask(number, count, tuple(range(cuts[number], cuts[number + 1]))) for number in range(count)]
+
+
+def sizes(inputs: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    """Input sizes by path, in the form that `Run` holds."""
+    return tuple(sorted(inputs.items()))
+
+
+@functools.lru_cache(4)
+def _recipe(file: str, text: str, language: str | None) -> Recipe:
+    recipe = recipes.of_source(file, text)
+    return recipe.with_language(language) if language else recipe
+
+
+@functools.lru_cache(4)
+def _ids(tasks: tuple[Task, ...]) -> Ids:
+    return Ids(tasks)
