@@ -4,6 +4,7 @@ import dataclasses
 
 from curation import sandbox
 from curation.document import Page
+from curation.first_look import FirstLook
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Extracted:
 class Failed:
     """Why a page gave no text."""
 
+    step: str
     reason: str
     value: float | None = None
     evidence: str | None = None
@@ -52,14 +54,16 @@ class Failed:
 class Extractor:
     """Extracts pages one after another in a child process, started when first needed and replaced when it dies."""
 
-    def __init__(self, settings: ExtractText) -> None:
+    def __init__(self, settings: ExtractText, first_look: FirstLook | None = None) -> None:
         self._settings = settings
         self._sandbox = sandbox.Sandbox(max_memory=settings.max_memory, max_reply=settings.max_text)
         self._options = dataclasses.asdict(settings.extractor)
+        self._look = first_look and dataclasses.asdict(first_look)
 
     def extract(self, page: Page) -> Extracted | Failed:
         """The page's text, or why there is none; never raises on account of the page."""
-        request = {"http_charset": page.http_charset, "options": self._options}
+        request = {"http_charset": page.http_charset, "first_look": self._look, "options": self._options}
+        step = type(self._settings).__name__
         retried = False
         for limit in (self._settings.cpu_seconds, self._settings.retry_cpu_seconds):
             reply = self._sandbox.call(request, page.payload, cpu_seconds=limit)
@@ -67,9 +71,12 @@ class Extractor:
                 break
             retried = True
         if reply.fault:
-            return Failed(reply.fault, reply.value, reply.evidence, retried)
+            return Failed(step, reply.fault, reply.value, reply.evidence, retried)
+        if "other_language" in reply.header:
+            found = reply.header
+            return Failed(FirstLook.__name__, "other_language", found["score"], found["other_language"], retried)
         if not reply.body.strip():
-            return Failed("no_text", 0.0, None, retried)
+            return Failed(step, "no_text", 0.0, None, retried)
         return Extracted(reply.body.decode(), str(reply.header["charset"]), retried)
 
     def close(self) -> None:

@@ -28,9 +28,14 @@ class KeepLanguage:
 
 def identify(text: str) -> tuple[str, float]:
     """The most probable label, such as "en", and its probability; an empty label for a text without words."""
+    return next(iter(scores(text, count=1).items()), ("", 0.0))
+
+
+def scores(text: str, *, count: int) -> dict[str, float]:
+    """The `count` most probable labels with their probabilities, the most probable first."""
     # Not `model.predict`: in fasttext 0.9.3 it fails on numpy 2. The line break is what it would add.
-    found = _model().f.predict(text.replace("\n", " ") + "\n", 1, 0.0, "strict")
-    return (found[0][1].removeprefix(_LABEL), float(found[0][0])) if found else ("", 0.0)
+    found = _model().f.predict(text.replace("\n", " ") + "\n", count, 0.0, "strict")
+    return {label.removeprefix(_LABEL): float(score) for score, label in found}
 
 
 def labels() -> frozenset[str]:

@@ -75,8 +75,11 @@ def load(corpus: str) -> Manifest:
     if found.keys() != fields:
         odd = ", ".join(sorted(found.keys() ^ fields))
         raise ValueError(f"{path} is not a manifest of this version: missing or unknown {odd}")
-    found["outputs"] = tuple(OutputFile(**output) for output in found["outputs"])
-    return Manifest(**{**found, "inputs": tuple(found["inputs"])})
+    try:
+        found["outputs"] = tuple(OutputFile(**output) for output in found["outputs"])
+        return Manifest(**{**found, "inputs": tuple(found["inputs"])})
+    except TypeError as error:
+        raise ValueError(f"{path} is not a manifest of this version: {error}; make the corpus again") from None
 
 
 def sha256_of(path: str) -> str:

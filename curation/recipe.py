@@ -12,6 +12,7 @@ from typing import Any
 from curation.dedup.exact import ExactDuplicates
 from curation.dedup.minhash import NearDuplicates
 from curation.extract import ExtractText
+from curation.first_look import FirstLook
 from curation.language import KeepLanguage
 from curation.rules.rule import Edit, Rule
 
@@ -27,20 +28,29 @@ class Recipe:
     steps: tuple[Any, ...]
 
     def __post_init__(self) -> None:
-        if not self.steps or not isinstance(self.steps[0], ExtractText):
-            raise ValueError(f"recipe {self.name}: the first step must be ExtractText(...)")
+        extraction = self.steps[1:2] if self.steps and isinstance(self.steps[0], FirstLook) else self.steps[:1]
+        if not extraction or not isinstance(extraction[0], ExtractText):
+            raise ValueError(
+                f"recipe {self.name}: the first step must be ExtractText(...), or FirstLook(...) before it"
+            )
         kinds = "".join("g" if isinstance(step, _GLOBAL) else "d" for step in self.steps)
         if not re.fullmatch("d+g*d*", kinds):
             raise ValueError(f"recipe {self.name}: the steps that look at all documents must stand side by side")
-        for number, step in enumerate(self.steps[1:]):
-            if isinstance(step, ExtractText) or not isinstance(step, (*_GLOBAL, KeepLanguage, Rule, Edit)):
+        for number, step in enumerate(self.steps, 1):
+            if not isinstance(step, (FirstLook, ExtractText, *_GLOBAL, KeepLanguage, Rule, Edit)):
                 raise ValueError(
-                    f"recipe {self.name}: step {number + 2}, {step!r}, is none of: a language step, a rule (measure "
+                    f"recipe {self.name}: step {number}, {step!r}, is none of: a language step, a rule (measure "
                     "and reason), an edit (edit), a duplicates step"
                 )
         names = [step_name(step) for step in self.steps]
         if doubles := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"recipe {self.name}: {', '.join(sorted(doubles))} stands more than once")
+
+    @property
+    def extraction(self) -> tuple[ExtractText, FirstLook | None]:
+        """How a page becomes text, and what is looked at before."""
+        look = self.steps[0] if isinstance(self.steps[0], FirstLook) else None
+        return self.steps[0 if look is None else 1], look
 
     @property
     def before(self) -> tuple[Any, ...]:
@@ -68,7 +78,7 @@ class Recipe:
         if not any(isinstance(step, KeepLanguage) for step in self.steps):
             raise ValueError(f"--language {language}: recipe {self.name} has no KeepLanguage step to set")
         steps = [
-            dataclasses.replace(step, language=language) if isinstance(step, KeepLanguage) else step
+            dataclasses.replace(step, language=language) if isinstance(step, (FirstLook, KeepLanguage)) else step
             for step in self.steps
         ]
         return dataclasses.replace(self, steps=tuple(steps))

@@ -7,7 +7,7 @@ import signal
 import sys
 from typing import Any
 
-from curation import charset, sandbox
+from curation import charset, first_look, sandbox
 
 _MAX_EVIDENCE = 200  # characters
 
@@ -41,6 +41,10 @@ def main(max_memory: int, max_reply: int) -> None:
 def _answer(request: dict[str, Any], payload: bytes, max_reply: int) -> tuple[dict[str, Any], bytes]:
     try:
         html, name = charset.decode(payload, request["http_charset"])
+        if wanted := request["first_look"]:
+            score, other, other_score = first_look.look(html, wanted["language"])
+            if score < wanted["min_score"]:
+                return {"other_language": other, "score": other_score}, b""
         body = _extract(html, request["options"]).encode("utf-8", "replace")
     except MemoryError:
         return {"fault": "out_of_memory"}, b""

@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 from curation import members, storage
 
-TASK_BYTES = 64 << 20  # of compressed archive; about two minutes of one core
+_MIN_TASK, _MAX_TASK = 2 << 20, 64 << 20  # bytes of compressed archive; the larger is some minutes of one core
+_FEW_TASKS = 32  # a small input is cut into about as many, so that workers end together and a restart loses little
 _TAIL = 4 << 20  # bytes read from the end of an archive to see whether its last record is whole
 
 
@@ -59,8 +60,14 @@ def check(entries: Sequence[storage.Entry], *, allow_truncated: bool) -> None:
                 raise ValueError(problem)
 
 
-def tasks(entries: Sequence[storage.Entry], *, task_bytes: int = TASK_BYTES) -> list[Task]:
-    """Cuts each archive into ranges of `task_bytes`, the last of an archive up to half as long again."""
+def tasks(entries: Sequence[storage.Entry], *, task_bytes: int | None = None) -> list[Task]:
+    """Cuts each archive into equal ranges of about `task_bytes`; by default 64 MiB, less for an input below 2 GiB.
+
+    The cuts depend on the input alone, never on the number of workers.
+    """
+    if task_bytes is None:
+        total = sum(entry.size for entry in entries)
+        task_bytes = min(max(total // _FEW_TASKS, _MIN_TASK), _MAX_TASK)
     ranges = []
     for entry in entries:
         pieces = max(1, round(entry.size / task_bytes))

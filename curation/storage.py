@@ -64,6 +64,12 @@ def exists(path: str) -> bool:
     return bool(filesystem.exists(inner))
 
 
+def is_file(path: str) -> bool:
+    """Whether `path` is a file."""
+    filesystem, inner = _resolve(path)
+    return bool(filesystem.isfile(inner))
+
+
 def glob(pattern: str) -> list[Entry]:
     """The files that match `pattern`, by path; the pattern itself where it has no wildcard and the file exists."""
     filesystem, inner = _resolve(pattern)
@@ -74,7 +80,7 @@ def glob(pattern: str) -> list[Entry]:
         found = filesystem.glob(inner, detail=True)
     entries = []
     for path, info in found.items():
-        if info["type"] == "file":
+        if info["type"] == "file" or (info.get("islink") and os.path.isfile(path)):
             name = path if not prefix or path.startswith(prefix) else prefix + path.lstrip("/")
             entries.append(Entry(_as_given(name, pattern), int(info["size"])))
     return sorted(entries, key=lambda entry: entry.path)
@@ -141,7 +147,7 @@ def _explained(path: str) -> Iterator[None]:
         raise
     except OSError as error:
         if error.errno in _NO_ROOM:
-            what = "no space is left there; free some or choose another --output, then start again: finished parts stay"
+            what = "no space is left there; free some or choose another --output, then start again"
         elif isinstance(error, PermissionError):
             what = "writing there is not permitted; choose another --output or change its permissions"
         else:

@@ -6,7 +6,8 @@ from typing import Any
 
 from curation import extract, language, response
 from curation.document import Document, Page, Rejection
-from curation.extract import Extracted, Extractor
+from curation.extract import Extracted, Extractor, ExtractText
+from curation.first_look import FirstLook
 from curation.language import KeepLanguage
 from curation.recipe import step_name
 from curation.rules.rule import Edit, Rule
@@ -19,10 +20,10 @@ def first_steps(page: Page, steps: Sequence[Any], extractor: Extractor) -> tuple
         return rejection, False
     outcome = extractor.extract(page)
     if not isinstance(outcome, Extracted):
-        step = step_name(steps[0])
-        rejection = response.reject(page, step, outcome.reason, value=outcome.value, evidence=outcome.evidence)
+        rejection = response.reject(page, outcome.step, outcome.reason, value=outcome.value, evidence=outcome.evidence)
         return rejection, outcome.retried
-    return later_steps(_document(page, outcome), steps[1:]), outcome.retried
+    rest = [step for step in steps if not isinstance(step, (FirstLook, ExtractText))]
+    return later_steps(_document(page, outcome), rest), outcome.retried
 
 
 def later_steps(document: Document, steps: Sequence[Any]) -> Document | Rejection:

@@ -4,9 +4,12 @@ spaCy cuts a text at white space and each piece by rules that look at that piece
 remembered: the same words about ten times faster on prose, where most pieces have been seen before.
 """
 
+import contextlib
 import functools
 import re
+import sys
 import unicodedata
+from collections.abc import Iterator
 from typing import Any
 
 _PIECE_OR_SPACE = re.compile(r"\S+|\s+")
@@ -47,10 +50,12 @@ class _Memory:
     """What the pieces seen so far split into."""
 
     def __init__(self) -> None:
-        import spacy  # 2 s: only the workers that split words pay for it
-        from spacy.pipeline import Sentencizer
+        with _without_torch():
+            import spacy  # here, since only the workers that split words need it
+            from spacy.pipeline import Sentencizer
 
         self._nlp = spacy.blank("en")
+        self._nlp.vocab.lex_attr_getters = {}  # shapes, prefixes and the like of new words: nobody asks for them
         self._terminals = frozenset(Sentencizer.default_punct_chars)
         self.tokens: dict[str, tuple[str, ...]] = {}
         self.kinds: dict[str, tuple[int, ...]] = {}
@@ -79,6 +84,19 @@ class _Memory:
             return _TERMINAL
         is_punctuation = all(unicodedata.category(character)[0] == "P" for character in token)
         return _PUNCTUATION if is_punctuation else _OTHER
+
+
+@contextlib.contextmanager
+def _without_torch() -> Iterator[None]:
+    """spaCy imports torch where it is installed, a second and 200 MB for each worker, and uses it for nothing here."""
+    if "torch" in sys.modules:
+        yield
+        return
+    sys.modules["torch"] = None  # type: ignore[assignment]  # makes `import torch` an ImportError
+    try:
+        yield
+    finally:
+        del sys.modules["torch"]
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """What the commands share: flags to a run, the stages one after another, the funnel and the manifest at the end."""
 
 import argparse
+import concurrent.futures
 import dataclasses
 import datetime
 import os
@@ -23,20 +24,32 @@ from pipelines.tasks import Round
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """A restart point: its rounds, what is missing of its output, and the stage whose output it reads."""
+    """A restart point: its tasks, which of them are done, and the rounds that do what is missing."""
 
     name: str
-    rounds: Callable[[Run], list[Round]]
-    missing: Callable[[Run], list[Any]]
-    needs: "Stage | None" = None
+    tasks: Callable[[Run], Sequence[Any]]
+    is_done: Callable[[Run, Any], bool]
+    rounds: Callable[[Run, Sequence[Any]], list[Round]]
+    needs: "Stage | None" = None  # the stage whose output it reads
     finish: Callable[[Run, Mapping[str, Any]], None] | None = None  # with times, machine and workers
+
+    def missing(self, run: Run) -> list[Any]:
+        """The tasks whose output is not there yet; ValueError where another run's is."""
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            tasks = self.tasks(run)
+            return [
+                task
+                for task, done in zip(tasks, pool.map(lambda it: self.is_done(run, it), tasks), strict=True)
+                if not done
+            ]
 
 
 def main(description: str, stages: Sequence[Stage], argv: Sequence[str] | None = None) -> int:
     """Runs the stages in order; the exit status is 0 only where everything was made and the books close."""
-    args, beam_options = options.parse(options.parser(description), argv)
-    signal.signal(signal.SIGINT, _stop)
-    signal.signal(signal.SIGTERM, _stop)
+    args, beam_options = options.parse(
+        options.parser(stages[0].name if len(stages) == 1 else "curate", description), argv
+    )
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         return _run(args, beam_options, stages)
     except (ValueError, storage.StorageError, PermissionError, FileNotFoundError) as error:
@@ -45,6 +58,9 @@ def main(description: str, stages: Sequence[Stage], argv: Sequence[str] | None =
         if "Traceback" in str(error):
             traceback.print_exc()
         print(f"error: {str(error).splitlines()[0]}", file=sys.stderr)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return 1
 
 
@@ -66,7 +82,7 @@ def plan(args: argparse.Namespace) -> Run:
     sources.check(archives, allow_truncated=args.allow_truncated)
     return Run(
         output=args.output.rstrip("/") or "/",
-        tasks=tuple(sources.tasks(archives, task_bytes=args.task_mib << 20)),
+        tasks=tuple(sources.tasks(archives, task_bytes=args.task_mib and args.task_mib << 20)),
         inputs=sizes({archive.path: archive.size for archive in archives}),
         recipe_file=recipe_file,
         recipe_text=recipe_text,
@@ -79,45 +95,49 @@ def plan(args: argparse.Namespace) -> Run:
 
 
 def _run(args: argparse.Namespace, beam_options: PipelineOptions, stages: Sequence[Stage]) -> int:
-    start = time.time()
-    run = plan(args)
-    dry = launch.is_dry_run(beam_options)
-    if args.overwrite and not dry:
-        made.clear(run)
-    made.check_output(run)
-    if not dry:
-        _check_writable(run)
-        made.remove_unfinished(run)
+    start, run = time.time(), plan(args)
     size = sum(size for _, size in run.inputs)
     print(
         f"{len(run.inputs)} archives, {size / 1e6:.1f} MB, {len(run.tasks)} tasks, recipe {run.recipe.name}", flush=True
     )
+    if launch.is_dry_run(beam_options):
+        for stage in stages:
+            launch.run(stage.rounds(run, stage.tasks(run)), args, beam_options)
+            print(f"{stage.name}: translated, not run", flush=True)
+        return 0
 
+    if args.overwrite:
+        made.clear(run)
+    made.check_output(run)
+    made.check_writable(run)
+    made.remove_unfinished(run)
     with tempfile.TemporaryDirectory(prefix="curate-progress-") as folder:
         run = dataclasses.replace(run, progress=folder if options.is_local(beam_options) else None)
         for stage in stages:
-            if stage.needs and stage.needs not in stages and not dry and (missing := stage.needs.missing(run)):
-                raise ValueError(
-                    f"{run.output} lacks {len(missing)} parts of the stage before; "
-                    f"run pipelines.{stage.needs.name} with the same flags first"
-                )
-            rounds = stage.rounds(run)
-            with launch.worker_log() as terminal, progress.showing(stage.name, rounds, run, terminal):
-                launch.run(rounds, args, beam_options)
-            if dry:
-                print(f"{stage.name}: translated, not run", flush=True)
-                continue
-            if left := stage.missing(run):
-                raise RuntimeError(
-                    f"{stage.name}: the runner reports success, but {len(left)} outputs are missing; start the same "
-                    "command again, and mistrust this runner"
-                )
+            _run_stage(stage, run, args, beam_options, is_first=stage is stages[0])
             if stage.finish:
                 stage.finish(run, _circumstances(start, args.workers))
-    if not dry:
-        is_last = stages[-1].needs is not None  # what follows the first stage has seen the duplicates
-        print(*funnel.table(run, funnel.books(run, deduplicated=is_last)), sep="\n", flush=True)
+    is_last = stages[-1].needs is not None  # what follows the first stage has seen the duplicates
+    print(*funnel.table(run, funnel.books(run, deduplicated=is_last)), sep="\n", flush=True)
     return 0
+
+
+def _run_stage(
+    stage: Stage, run: Run, args: argparse.Namespace, beam_options: PipelineOptions, *, is_first: bool
+) -> None:
+    if is_first and stage.needs and (lacking := stage.needs.missing(run)):
+        raise ValueError(
+            f"{run.output} lacks {len(lacking)} of {len(stage.needs.tasks(run))} parts of the stage before; "
+            f"run pipelines.{stage.needs.name} with the same flags first"
+        )
+    rounds = stage.rounds(run, stage.missing(run))
+    with launch.worker_log() as terminal, progress.showing(stage.name, rounds, run, terminal):
+        launch.run(rounds, args, beam_options)
+    if left := stage.missing(run):
+        raise RuntimeError(
+            f"{stage.name}: the runner reports success, but {len(left)} outputs are missing; start the same "
+            "command again, and mistrust this runner"
+        )
 
 
 def _circumstances(start: float, workers: int) -> dict[str, Any]:
@@ -128,13 +148,6 @@ def _circumstances(start: float, workers: int) -> dict[str, Any]:
         "machine": platform.node(),
         "workers": workers,
     }
-
-
-def _check_writable(run: Run) -> None:
-    """Fails now rather than after hours where the output cannot be written."""
-    with storage.publish(storage.join(run.output, "work", "writable")) as path, open(path, "wb"):
-        pass
-    storage.remove(storage.join(run.output, "work", "writable"))
 
 
 def _read(path: str) -> bytes:

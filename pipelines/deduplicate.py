@@ -117,22 +117,17 @@ def write_documents(task: Task, *, run: Run) -> int:
     return ledger.kept
 
 
-def is_done(run: Run, part: int) -> bool:
+def is_done(run: Run, task: Task) -> bool:
     """Whether the part was made by this run or by one just like it; ValueError where another made it."""
-    return all_made([run.documents(part), run.duplicates(part)], parts.fingerprint_of, run.fingerprint)
+    paths = [run.documents(task.number), run.duplicates(task.number)]
+    return all_made(paths, parts.fingerprint_of, run.fingerprint)
 
 
-def missing(run: Run) -> list[Task]:
-    """The parts that are still to be made."""
-    return [task for task in run.tasks if not is_done(run, task.number)]
-
-
-def rounds(run: Run) -> list[Round]:
-    """All rounds while parts are missing; each passes over what it finds made."""
-    parts_missing = missing(run)
-    if not parts_missing:
+def rounds(run: Run, missing: Sequence[Task]) -> list[Round]:
+    """From keys to documents; each round passes over what it finds made."""
+    if not missing:
         return []
-    apply = Round("documents", parts_missing, functools.partial(write_documents, run=run))
+    apply = Round("documents", missing, functools.partial(write_documents, run=run))
     if not run.recipe.duplicates:
         return [apply]
     return [
@@ -206,7 +201,7 @@ def _duplicate(document: Document, drop: np.void, run: Run) -> Rejection:
     )
 
 
-STAGE = command.Stage("deduplicate", rounds, missing, needs=extract.STAGE)
+STAGE = command.Stage("deduplicate", extract.tasks, is_done, rounds, needs=extract.STAGE)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,7 +4,7 @@ import collections
 import contextlib
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from curation import parts, walk, warc
 from curation.document import DOCUMENTS, REJECTED, Document, Rejection
@@ -23,7 +23,7 @@ def extract_part(task: Task, *, run: Run) -> int:
     ledger, skipped = Ledger(), collections.Counter[str]()
     with contextlib.ExitStack() as stack:
         report = stack.enter_context(progress.reporting(run.progress, "extract", task.number))
-        extractor = stack.enter_context(Extractor(steps[0]))
+        extractor = stack.enter_context(_extractor(run))
         write = functools.partial(parts.writing, fingerprint=fingerprint, ledger=ledger)
         rejected = stack.enter_context(write(run.rejected(task.number), REJECTED))
         filtered = stack.enter_context(write(run.filtered(task.number), DOCUMENTS))
@@ -45,22 +45,42 @@ def extract_part(task: Task, *, run: Run) -> int:
     return ledger.kept
 
 
-def is_done(run: Run, part: int) -> bool:
+def tasks(run: Run) -> Sequence[Task]:
+    """One task a part."""
+    return run.tasks
+
+
+def is_done(run: Run, task: Task) -> bool:
     """Whether the part was made by this run or by one just like it; ValueError where another made it."""
-    return all_made([run.filtered(part), run.rejected(part)], parts.fingerprint_of, run.extract_fingerprints[part])
+    paths = [run.filtered(task.number), run.rejected(task.number)]
+    return all_made(paths, parts.fingerprint_of, run.extract_fingerprints[task.number])
 
 
-def missing(run: Run) -> list[Task]:
-    """The parts that are still to be made."""
-    return [task for task in run.tasks if not is_done(run, task.number)]
+def rounds(run: Run, missing: Sequence[Task]) -> list[Round]:
+    """All parts side by side."""
+    return [Round("extract", missing, functools.partial(extract_part, run=run))]
 
 
-def rounds(run: Run) -> list[Round]:
-    """The parts that are missing."""
-    return [Round("extract", missing(run), functools.partial(extract_part, run=run))]
+_idle: collections.defaultdict[str, list[Extractor]] = collections.defaultdict(list)  # by the recipe they work for
 
 
-STAGE = command.Stage("extract", rounds, missing, needs=None)
+@contextlib.contextmanager
+def _extractor(run: Run) -> Iterator[Extractor]:
+    """An extractor whose child process lives on for this worker's next task; it ends with the worker."""
+    idle = _idle[run.recipe.sha256]
+    try:
+        extractor = idle.pop()
+    except IndexError:
+        extractor = Extractor(*run.recipe.extraction)
+    try:
+        yield extractor
+    except BaseException:
+        extractor.close()
+        raise
+    idle.append(extractor)
+
+
+STAGE = command.Stage("extract", tasks, is_done, rounds)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -25,6 +25,8 @@ def check_output(run: Run) -> None:
     """Refuses an output folder that is no unfinished corpus of this run; ValueError says what is in the way."""
     if not storage.exists(run.output):
         return
+    if storage.is_file(run.output):
+        raise ValueError(f"--output {run.output} is a file; choose a folder")
     names = storage.listing(run.output)
     if strange := [name for name in names if name not in _NAMES]:
         raise ValueError(
@@ -47,6 +49,14 @@ def clear(run: Run) -> None:
     """Removes every file of a corpus, and nothing else, from the output folder."""
     for name in sorted(_NAMES & set(storage.listing(run.output))):
         storage.remove(storage.join(run.output, name))
+
+
+def check_writable(run: Run) -> None:
+    """Fails now rather than after hours where the output cannot be written."""
+    path = storage.join(run.output, "work", "writable")
+    with storage.publish(path) as temporary, open(temporary, "wb"):
+        pass
+    storage.remove(path)
 
 
 def remove_unfinished(run: Run) -> None:

@@ -10,9 +10,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 _LOCAL_RUNNERS = {None, "DirectRunner", "FnApiRunner", "SwitchingDirectRunner"}
 
 
-def parser(description: str) -> argparse.ArgumentParser:
+def parser(name: str, description: str) -> argparse.ArgumentParser:
     """The flags of this project; Beam's are taken too (`parse`)."""
     result = argparse.ArgumentParser(
+        prog=f"python -m pipelines.{name}",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="Every flag of Apache Beam is taken too: --runner, --project, --region, --temp_location, ...",
@@ -41,7 +42,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     )
     add("--validation-share", type=float, default=0.01, metavar="X", help="share of hosts held out (default: 0.01)")
     add("--workers", type=int, default=None, metavar="N", help="local processes (default: all cores)")
-    add("--task-mib", type=int, default=64, metavar="N", help="MiB of archive in one task (default: 64)")
+    add("--task-mib", type=int, metavar="N", help="MiB of archive in a task (default: by the input's size, 2 to 64)")
     add("--allow-truncated", action="store_true", help="curate what is whole of archives that end in mid-record")
     add("--overwrite", action="store_true", help="remove the corpus that is in --output first")
     return result
@@ -59,7 +60,7 @@ def parse(flags: argparse.ArgumentParser, argv: Sequence[str] | None) -> tuple[a
     if args.workers is None:
         args.workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for name, least in (("workers", 1), ("task_mib", 1)):
-        if getattr(args, name) < least:
+        if getattr(args, name) is not None and getattr(args, name) < least:
             flags.error(f"--{name.replace('_', '-')} {getattr(args, name)}: expected at least {least}")
     if not 0 <= args.validation_share < 1:
         flags.error(f"--validation-share {args.validation_share}: expected a share from 0 up to 1")

@@ -57,21 +57,21 @@ def write_shards(task: ShardTask, *, run: Run) -> int:
     return count
 
 
+def tasks(run: Run) -> Sequence[ShardTask]:
+    """One task a pair of shards."""
+    return run.shard_tasks
+
+
 def is_done(run: Run, task: ShardTask) -> bool:
     """Whether the shards were made by this run or by one just like it; ValueError where another made them."""
     return all_made([run.shard(task, split) for split in shards.SPLITS], _shard_fingerprint, run.tokens_fingerprint)
 
 
-def missing(run: Run) -> list[ShardTask]:
-    """The shards that are still to be made."""
-    return [task for task in run.shard_tasks if not is_done(run, task)]
-
-
-def rounds(run: Run) -> list[Round]:
+def rounds(run: Run, missing: Sequence[ShardTask]) -> list[Round]:
     """The tokenizer, the shards that are missing, and the digests of every file."""
     return [
         Round("tokenizer", [0], functools.partial(write_tokenizer, run=run)),
-        Round("shards", missing(run), functools.partial(write_shards, run=run)),
+        Round("shards", missing, functools.partial(write_shards, run=run)),
         Round("digests", range(len(run.tasks)), functools.partial(closing.write_digests, run=run)),
     ]
 
@@ -99,7 +99,7 @@ def _shard_fingerprint(path: str) -> str | None:
     return metadata.get(shards.FINGERPRINT, b"").decode() or None
 
 
-STAGE = command.Stage("tokenize", rounds, missing, needs=deduplicate.STAGE, finish=closing.write_manifest)
+STAGE = command.Stage("tokenize", tasks, is_done, rounds, needs=deduplicate.STAGE, finish=closing.write_manifest)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,7 +8,6 @@ import unicodedata
 import numpy as np
 import regex
 import xxhash
-from datasketch import MinHash
 
 from curation import words
 from curation.rules.characters import PUNCTUATION
@@ -56,6 +55,8 @@ def shingles(text: str, size: int) -> np.ndarray:
 
 def signature(hashed: np.ndarray, settings: NearDuplicates) -> np.ndarray:
     """The MinHash of a shingle set, uint32[bands * rows]: datasketch's own for the low 32 bits of each shingle."""
+    from datasketch import MinHash  # brings scipy.integrate along: only what computes signatures pays for it
+
     sketch = MinHash(
         num_perm=settings.bands * settings.rows,
         hashfunc=int,
@@ -84,4 +85,6 @@ def jaccard(left: np.ndarray, right: np.ndarray) -> float:
 
 @functools.cache
 def _permutations(count: int, seed: int) -> np.ndarray:
+    from datasketch import MinHash
+
     return np.asarray(MinHash(num_perm=count, seed=seed, scheme="affine32").permutations, np.uint32)

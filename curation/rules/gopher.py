@@ -139,6 +139,8 @@ def _top_ngram_characters(words: Sequence[str], n: int) -> int:
 def _repeated_ngram_characters(words: Sequence[str], n: int) -> int:
     """Characters of n-grams that stood before, read left to right, skipping n words after each found."""
     ngrams = _slices("".join(words), list(map(len, words)), n, gap=0)
+    if len(set(ngrams)) == len(ngrams):
+        return 0  # the common case, found without a loop
     seen: set[str] = set()
     characters = position = 0
     while position < len(ngrams):

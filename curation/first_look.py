@@ -1,0 +1,30 @@
+"""A look at a page before its text is extracted, which is what most of a run's time goes into."""
+
+import dataclasses
+
+from curation import language
+
+_MAX_CHARACTERS = 20_000  # of the page's text; more does not change a verdict this sure
+
+
+@dataclasses.dataclass(frozen=True)
+class FirstLook:
+    """Rejects pages whose whole text, menus and all, is surely in another language.
+
+    It takes 1.4 ms where extraction takes 20. The limit is far below what any page scored that KeepLanguage let pass:
+    of 3,800 pages, in many languages, 1,167 stayed below it, and none of these had become a document (the lowest score
+    of one that had was .03). Leave the step out of a recipe to extract every page.
+    """
+
+    language: str = "en"
+    min_score: float = 0.02  # probability of the language, by lid.176
+
+
+def look(html: str, wanted: str) -> tuple[float, str, float]:
+    """The probability of the wanted language in a page's whole text; the most probable one, and its probability."""
+    from resiliparse.extract.html2text import extract_plain_text
+
+    text = extract_plain_text(html, main_content=False, alt_texts=False, links=False, form_fields=False, noscript=False)
+    scores = language.scores(text[:_MAX_CHARACTERS], count=5)
+    best = max(scores, key=lambda label: scores[label], default="")
+    return scores.get(wanted, 0.0), best, scores.get(best, 0.0)
