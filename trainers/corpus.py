@@ -1,0 +1,89 @@
+"""A split of a corpus as one flat stream of tokens: the documents of its shards, shard after shard."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from curation.shards import Shard
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Mapped shards with the tables that turn a position of the stream into a document, and back."""
+
+    shards: tuple[Shard, ...]
+    shard_starts: np.ndarray  # int64[shards + 1]: where each shard starts in the stream, in tokens
+    shard_documents: np.ndarray  # int64[shards + 1]: the number of documents before each shard
+    doc_starts: np.ndarray  # int64[documents + 1]: where each document starts in the stream, in tokens
+
+    @classmethod
+    def of(cls, shards: Sequence[Shard]) -> "Split":
+        """Joins shards in the order given."""
+        shard_starts = np.cumsum([0, *(shard.num_tokens for shard in shards)], dtype=np.int64)
+        doc_starts = [shard.doc_starts[:-1] + start for shard, start in zip(shards, shard_starts, strict=False)]
+        return cls(
+            shards=tuple(shards),
+            shard_starts=shard_starts,
+            shard_documents=np.cumsum([0, *(len(starts) for starts in doc_starts)], dtype=np.int64),
+            doc_starts=np.concatenate([*doc_starts, shard_starts[-1:]]),
+        )
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens of all documents, end-of-text included."""
+        return int(self.shard_starts[-1])
+
+    @property
+    def num_documents(self) -> int:
+        """Documents of all shards."""
+        return len(self.doc_starts) - 1
+
+    def tokens(self, start: int, stop: int) -> np.ndarray:
+        """The tokens [start, stop) of the stream, uint16 or uint32; a view where they lie in one record batch."""
+        assert 0 <= start <= stop <= self.num_tokens, (start, stop, self.num_tokens)
+        parts = []
+        for number in range(int(np.searchsorted(self.shard_starts, start, "right")) - 1, len(self.shards)):
+            base, end = int(self.shard_starts[number]), int(self.shard_starts[number + 1])
+            if base >= stop:
+                break
+            parts.append(self.shards[number].tokens(max(start - base, 0), min(stop, end) - base))
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate(parts) if parts else np.empty(0, np.uint16)
+
+    def spans(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """The documents that have tokens in [start, stop): int64[n] numbers, int64[n + 1] edges of their tokens there.
+
+        The edges begin with `start` and end with `stop`: document i has the tokens [edges[i], edges[i + 1]).
+        """
+        assert start < stop, (start, stop)
+        first = int(np.searchsorted(self.doc_starts, start, "right")) - 1
+        last = int(np.searchsorted(self.doc_starts, stop - 1, "right")) - 1
+        edges = self.doc_starts[first : last + 2].copy()
+        edges[0], edges[-1] = start, stop
+        return np.arange(first, last + 1), edges
+
+    def num_bytes(self, documents: int) -> int:
+        """UTF-8 bytes of the text of the first `documents` documents."""
+        left, total = documents, 0
+        for shard in self.shards:
+            column = shard.table.column("num_bytes").slice(0, left)
+            total += pc.sum(column).as_py() or 0
+            left -= len(column)
+        return total
+
+    def document(self, number: int) -> dict[str, Any]:
+        """Every column of a document except its tokens."""
+        shard = int(np.searchsorted(self.shard_documents, number, "right")) - 1
+        return self.shards[shard].document(number - int(self.shard_documents[shard]))
+
+    def find(self, document_id: str) -> int | None:
+        """The number of the document with this id, None where there is none."""
+        for shard, before in zip(self.shards, self.shard_documents, strict=False):
+            row = int(pc.index(shard.table.column("id"), document_id).as_py())
+            if row >= 0:
+                return row + int(before)
+        return None
