@@ -1,0 +1,23 @@
+"""What several tests share: the sample crawl, curated once."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines import curate
+
+SAMPLE = Path(__file__).parent / "sample_crawl"
+
+
+@pytest.fixture(scope="session")
+def sample_flags() -> list[str]:
+    """The flags that decide what the sample corpus holds."""
+    return ["--input", f"{SAMPLE}/*.warc.gz", "--vocab-size", "1024", "--validation-share", "0.1"]
+
+
+@pytest.fixture(scope="session")
+def sample_corpus(sample_flags: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The corpus of the sample crawl, made by two workers."""
+    output = tmp_path_factory.mktemp("sample") / "corpus"
+    assert curate.main([*sample_flags, "--output", str(output), "--workers", "2"]) == 0
+    return output

@@ -1,0 +1,128 @@
+"""The same corpus from other storage and other runners; no network but the loopback."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import fsspec
+import pytest
+from moto.server import ThreadedMotoServer
+
+from pipelines import curate
+from tests import prose, warc_builder
+
+DATAFLOW = [
+    "--runner=DataflowRunner",
+    "--project=some-project",
+    "--region=us-central1",
+    "--job_name=curate",
+    "--temp_location=gs://some-bucket/temp",
+    "--staging_location=gs://some-bucket/staging",
+    "--dry_run=True",
+]
+
+
+@pytest.fixture
+def archives(tmp_path: Path) -> Path:
+    """Two small archives."""
+    folder = tmp_path / "archives"
+    folder.mkdir()
+    for number in range(2):
+        pages = [prose.page(prose.text(number * 10 + place % 4)) for place in range(5)]  # the fifth repeats the first
+        records = [
+            warc_builder.response(page, url=f"http://site{number}-{place}.example/") for place, page in enumerate(pages)
+        ]
+        (folder / f"crawl-{number}.warc.gz").write_bytes(warc_builder.archive(records))
+    return folder
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server that speaks S3, and an empty bucket on it."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    fsspec.filesystem("s3").clear_instance_cache()
+    boto3.client("s3").create_bucket(Bucket="corpora")
+    yield "s3://corpora"
+    server.stop()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Files that must be the same, by name."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "manifest.json"
+    }
+
+
+@pytest.mark.slow
+def test_s3_in_and_out(archives, s3, tmp_path):
+    """Two workers, which are processes of their own, read from S3 and write to it what a local run writes."""
+    flags = ["--vocab-size", "300", "--workers", "2"]
+    assert curate.main(["--input", f"{archives}/*.warc.gz", "--output", str(tmp_path / "local"), *flags]) == 0
+    for path in archives.iterdir():
+        fsspec.filesystem("s3").put_file(str(path), f"{s3}/crawl/{path.name}")
+    assert curate.main(["--input", f"{s3}/crawl/*.warc.gz", "--output", f"{s3}/corpus", *flags]) == 0
+
+    fsspec.filesystem("s3").get(f"{s3}/corpus", str(tmp_path / "fetched"), recursive=True)
+    local, fetched = contents(tmp_path / "local"), contents(tmp_path / "fetched")
+    assert fetched.keys() == local.keys()
+    assert len(local) == 2 * (4 + 2) + 1
+    assert fetched["tokenizer.json"] == local["tokenizer.json"]
+    assert curate.main(["--input", f"{s3}/crawl/*.warc.gz", "--output", f"{s3}/corpus", *flags]) == 1  # it is finished
+
+
+@pytest.mark.slow
+def test_portable_runner_gives_the_same_bytes(archives, tmp_path):
+    """Beam's job server in a process of its own: stages are serialized and sent, as to Flink or Spark."""
+    flags = ["--input", f"{archives}/*.warc.gz", "--vocab-size", "300"]
+    assert curate.main([*flags, "--output", str(tmp_path / "local"), "--workers", "1"]) == 0
+    server = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "apache_beam.runners.portability.local_job_service_main",
+            "--port_file",
+            tmp_path / "port",
+        ]
+        + ["--port", "0"],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while not (tmp_path / "port").exists():
+            assert server.poll() is None
+        port = (tmp_path / "port").read_text()
+        remote = ["--runner=PortableRunner", f"--job_endpoint=localhost:{port}", "--environment_type=LOOPBACK"]
+        assert curate.main([*flags, "--output", str(tmp_path / "portable"), *remote]) == 0
+    finally:
+        server.kill()
+        server.wait()
+    assert contents(tmp_path / "portable") == contents(tmp_path / "local")
+
+
+@pytest.mark.slow
+def test_dataflow_translates_every_stage(archives):
+    """In a process of its own, since the Dataflow runner asks the network who it is unless told not to."""
+    command = [sys.executable, "-m", "pipelines.curate", "--input", f"{archives}/*.warc.gz"]
+    command += ["--output", "gs://some-bucket/corpus", *DATAFLOW]
+    run = subprocess.run(
+        command, env={**os.environ, "NO_GCE_CHECK": "true"}, capture_output=True, text=True, timeout=120
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[1:] == [
+        "extract: translated, not run",
+        "deduplicate: translated, not run",
+        "tokenize: translated, not run",
+    ]
