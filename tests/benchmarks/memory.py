@@ -1,0 +1,67 @@
+"""Peak memory of all processes together while a corpus is made, on few files and on many.
+
+    python -m tests.benchmarks.memory --input '../shared/data/web/web-dev-*.warc.gz' --few 2 --workers 2
+
+Sums the proportional set size (shared pages counted once) of the command and all its descendants five times a second.
+"""
+
+import argparse
+import glob
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+
+def main() -> None:
+    """Runs both, and prints the peaks and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--input", required=True, metavar="GLOB")
+    parser.add_argument("--few", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=2)
+    args = parser.parse_args()
+    archives = sorted(glob.glob(args.input))
+    if len(archives) <= args.few:
+        sys.exit(f"--input {args.input}: {len(archives)} files match, expected more than --few {args.few}")
+    few, many = (peak(files, args.workers) for files in (archives[: args.few], archives))
+    print(f"{args.few} files: {few / 1e6:.0f} MB; {len(archives)} files: {many / 1e6:.0f} MB; ratio {many / few:.2f}")
+
+
+def peak(archives: list[str], workers: int) -> int:
+    """The peak of one run in bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pipelines.curate", "--output", f"{folder}/corpus", "--workers", str(workers)]
+        run = subprocess.Popen([*command, "--input", *archives], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        most = 0
+        while run.poll() is None:
+            most = max(most, sum(map(memory, descendants(run.pid))))
+            time.sleep(0.2)
+        if run.returncode:
+            sys.exit(f"{' '.join(command)} ended with status {run.returncode}")
+    return most
+
+
+def descendants(pid: int) -> list[int]:
+    """A process and all that it started."""
+    found = [pid]
+    for parent in found:
+        for children in Path(f"/proc/{parent}/task").glob("*/children"):
+            try:
+                found += map(int, children.read_text().split())
+            except OSError:
+                continue
+    return found
+
+
+def memory(pid: int) -> int:
+    """The proportional set size of a process in bytes; 0 where it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+if __name__ == "__main__":
+    main()
