@@ -28,6 +28,8 @@ class KeepLanguage:
 
 def identify(text: str) -> tuple[str, float]:
     """The most probable label, such as "en", and its probability; an empty label for a text without words."""
+    if not text.strip():
+        return "", 0.0  # the model has an opinion on nothing too
     return next(iter(scores(text, count=1).items()), ("", 0.0))
 
 

@@ -18,7 +18,7 @@ _PROBE = 1 << 12  # compressed bytes inflated to see whether a gzip magic is a r
 _MAX_INFLATED = 1 << 30  # bytes; a member that inflates to more is damage, not a record
 _MAX_HEADER = 1 << 18  # bytes of one WARC header
 _LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,18})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
-_RECORD_START = re.compile(rb"(?:\r?\n|^)(?=WARC/\d\.\d)")
+_RECORD_START = re.compile(rb"\n(?=WARC/\d\.\d)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,14 +56,15 @@ def header_size(data: bytes) -> int:
 def read(file: BinaryIO, start: int, stop: int, *, max_bytes: int) -> Iterator[Member | Damage]:
     """The members that start inside [start, stop), in order, and what lies between them that is none.
 
-    Ranges that meet give every member exactly once, whichever way the file is cut. `max_bytes` bounds what is kept of
-    one member's inflated bytes.
+    Ranges that meet give every member exactly once, whichever way the file is cut, and all damage once: bytes that are
+    no record belong to the record before them, so a range reads on past its end until the next record. `max_bytes`
+    bounds what is kept of one member's inflated bytes. One thing cannot be told: where a range starts inside a page
+    that itself holds an archive, the records of that look like the crawl's.
     """
     gzipped = is_gzip(file)
-    find = _find_gzip if gzipped else _find_plain
-    take = _take_gzip if gzipped else _take_plain
+    find, take, is_start = _GZIP if gzipped else _PLAIN
     position = start if start == 0 else find(file, start)
-    while position is not None and position < stop:
+    while position is not None and (position < stop or (position > start and not is_start(file, position))):
         found = take(file, position, max_bytes)
         if isinstance(found, Damage):
             following = find(file, position + 1)
@@ -100,6 +101,13 @@ def _holds_record(file: BinaryIO, offset: int, head: bytes) -> bool:
         return False
 
 
+def _starts_gzip(file: BinaryIO, offset: int) -> bool:
+    """Whether a record starts at `offset`, or the archive ends there."""
+    file.seek(offset)
+    head = file.read(_PROBE)
+    return not head or (head.startswith(GZIP_MAGIC) and _holds_record(file, offset, head))
+
+
 def _take_gzip(file: BinaryIO, offset: int, max_bytes: int) -> Member | Damage:
     inflater = zlib.decompressobj(31)
     pieces: list[bytes] = []
@@ -129,15 +137,24 @@ def _take_gzip(file: BinaryIO, offset: int, max_bytes: int) -> Member | Damage:
 
 def _find_plain(file: BinaryIO, position: int) -> int | None:
     """The first offset from `position` on where a line starts like a WARC record."""
+    least = position
     position = max(position - 2, 0)  # a record may start right here, after its line break
     while True:
         file.seek(position)
         window = file.read(_SCAN)
-        if match := _RECORD_START.search(window, 0 if position == 0 else 1):
-            return position + match.end()
+        for match in _RECORD_START.finditer(window):
+            if position + match.end() >= least:
+                return position + match.end()
         if len(window) < _SCAN:
             return None
         position += len(window) - 16
+
+
+def _starts_plain(file: BinaryIO, offset: int) -> bool:
+    """Whether a record starts at `offset`, after line breaks or not, or nothing else follows."""
+    file.seek(offset)
+    head = file.read(_PROBE).lstrip(b"\r\n")
+    return not head or head.startswith(b"WARC/")
 
 
 def _take_plain(file: BinaryIO, offset: int, max_bytes: int) -> Member | Damage:
@@ -175,4 +192,8 @@ def _take_plain(file: BinaryIO, offset: int, max_bytes: int) -> Member | Damage:
         return Damage(
             offset, 0, "damaged_record", f"no record follows after its Content-Length of {length[1].decode()}"
         )
-    return Member(offset, size + gap, data[blank:], size)
+    return Member(offset, size + gap, data[blank:][:max_bytes], size - blank)
+
+
+_GZIP = (_find_gzip, _take_gzip, _starts_gzip)
+_PLAIN = (_find_plain, _take_plain, _starts_plain)

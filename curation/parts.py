@@ -31,7 +31,9 @@ class PartWriter:
     def add(self, row: Document | Rejection) -> None:
         """Adds one row."""
         values = {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
-        if isinstance(row, Document):
+        if isinstance(row, Rejection):
+            values["value"] = None if row.value is None else float(row.value)
+        else:
             values["signals"] = list(row.signals.items())
             self._size += len(row.text)
         self._rows.append(values)

@@ -11,7 +11,7 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _EMAIL = re.compile(rf"\b{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+{_LABEL}")
 _OCTET = r"(?:25[0-5]|2[0-4]\d|[01]?\d\d?)"
 _IP = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}", re.ASCII)
-_MAX_PIECE = 1000  # characters; an address holds no white space, and no address is longer than 320
+_MAX_LOCAL, _MAX_DOMAIN = 320, 256  # characters before and after the @; no address has more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,19 +40,18 @@ class ReplacePii:
         return self._replace_ips(content)
 
     def _replace_emails(self, content: str) -> str:
-        count = 0
-
-        def replacement(_: re.Match[str]) -> str:
-            nonlocal count
-            count += 1
-            return self.emails[(count - 1) % len(self.emails)]
-
-        # Piece by piece, since the address pattern takes quadratic time on a long run of letters without an @.
-        pieces = re.split(r"(\s+)", content)
-        for number, piece in enumerate(pieces):
-            if "@" in piece and len(piece) <= _MAX_PIECE:
-                pieces[number] = _EMAIL.sub(replacement, piece)
-        return "".join(pieces)
+        pieces: list[str] = []
+        done = after_last = 0
+        for at in re.finditer("@", content):
+            # From each @ outward, and never over another: on a long run of letters the pattern alone is quadratic.
+            start = max(done, after_last, at.start() - _MAX_LOCAL)
+            after_last = at.end()
+            match = _EMAIL.search(content, start, at.end() + _MAX_DOMAIN)
+            if match and done <= match.start() < at.start() < match.end():
+                replacement = self.emails[len(pieces) // 2 % len(self.emails)]
+                pieces += [content[done : match.start()], replacement]
+                done = match.end()
+        return "".join([*pieces, content[done:]])
 
     def _replace_ips(self, content: str) -> str:
         count = 0

@@ -29,7 +29,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         extraction = self.steps[1:2] if self.steps and isinstance(self.steps[0], FirstLook) else self.steps[:1]
-        if not extraction or not isinstance(extraction[0], ExtractText):
+        misplaced = any(isinstance(step, FirstLook) for step in self.steps[1:])
+        if misplaced or not extraction or not isinstance(extraction[0], ExtractText):
             raise ValueError(
                 f"recipe {self.name}: the first step must be ExtractText(...), or FirstLook(...) before it"
             )
@@ -37,7 +38,9 @@ class Recipe:
         if not re.fullmatch("d+g*d*", kinds):
             raise ValueError(f"recipe {self.name}: the steps that look at all documents must stand side by side")
         for number, step in enumerate(self.steps, 1):
-            if not isinstance(step, (FirstLook, ExtractText, *_GLOBAL, KeepLanguage, Rule, Edit)):
+            if isinstance(step, type) or not isinstance(
+                step, (FirstLook, ExtractText, *_GLOBAL, KeepLanguage, Rule, Edit)
+            ):
                 raise ValueError(
                     f"recipe {self.name}: step {number}, {step!r}, is none of: a language step, a rule (measure "
                     "and reason), an edit (edit), a duplicates step"

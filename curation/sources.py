@@ -122,7 +122,11 @@ def _cut_off(file: BinaryIO, size: int) -> int | None:
             if head.lstrip(b"\r\n").startswith(b"WARC/"):
                 while not inflater.eof and inflater.unconsumed_tail:
                     inflater.decompress(inflater.unconsumed_tail, 1 << 20)
-                return None if inflater.eof else start + at
+                if not inflater.eof:
+                    return start + at
+                rest = inflater.unused_data  # too little of one more record to be inflated?
+                is_cut = rest[:2] == members.GZIP_MAGIC[: min(len(rest), 2)] != b""
+                return size - len(rest) if is_cut else None
         except zlib.error:
             pass
         at = tail.rfind(members.GZIP_MAGIC, 0, at)

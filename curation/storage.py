@@ -38,7 +38,7 @@ def is_local(path: str) -> bool:
 
 def join(folder: str, *names: str) -> str:
     """Joins path components with `/`, which every storage understands."""
-    return "/".join([folder.rstrip("/") or "/", *names]) if names else folder
+    return "/".join([folder.rstrip("/"), *names]) if names else folder
 
 
 def base_name(path: str) -> str:
@@ -117,7 +117,8 @@ def publish(path: str) -> Iterator[str]:
 
     Raises StorageError where the disk is full or the folder cannot be written.
     """
-    folder = path.rsplit("/", 1)[0] if "/" in path else "."
+    path = path.removeprefix("file://")
+    folder = path.rsplit("/", 1)[0] or "/" if "/" in path else "."
     with _explained(path):
         if is_local(path):
             os.makedirs(folder, exist_ok=True)

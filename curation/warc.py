@@ -8,15 +8,16 @@ import io
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from warcio.exceptions import ArchiveLoadFailed
-from warcio.recordloader import ArcWarcRecord, ArcWarcRecordLoader
+from warcio.statusandheaders import StatusAndHeaders, StatusAndHeadersParser, StatusAndHeadersParserException
 
-from curation import members, storage
+from curation import http_body, members, storage
 from curation.document import Page, Rejection
 from curation.sources import Task
 
 MAX_PAYLOAD = 16 << 20  # bytes; Common Crawl itself cuts pages at 5 MiB
 _MAX_RECORD = MAX_PAYLOAD + (1 << 20)  # bytes; room for the headers
+_WARC_HEADERS = StatusAndHeadersParser(["WARC/0.17", "WARC/0.18", "WARC/1.0", "WARC/1.1"])
+_HTTP_HEADERS = StatusAndHeadersParser([], verify=False)  # HTTP/2 too, which warcio's own list lacks
 
 
 def pages(task: Task, skipped: collections.Counter[str]) -> Iterator[Page | Rejection]:
@@ -35,35 +36,31 @@ def read_pages(file: BinaryIO, task: Task, skipped: collections.Counter[str]) ->
 
 
 def _of_member(member: members.Member, task: Task, skipped: collections.Counter[str]) -> Iterator[Page | Rejection]:
-    stream = io.BytesIO(member.data)
     try:
-        record = ArcWarcRecordLoader().parse_record_stream(stream, known_format="warc")
-        outcome = _of_record(record, member, task)
-    except (
-        ArchiveLoadFailed,
-        EOFError,
-        ValueError,
-        AttributeError,
-        IndexError,
-    ) as error:  # what warcio raises on bad bytes
+        headers = _WARC_HEADERS.parse(stream := io.BytesIO(member.data))
+        outcome = _of_record(headers, stream, member, task)
+    except (StatusAndHeadersParserException, EOFError) as error:
         yield _rejection(task, member.offset, member.length, "", "damaged_record", None, repr(error)[:200])
         return
     if outcome is None:
-        skipped[record.rec_type or "unknown"] += 1
+        skipped[headers.get_header("WARC-Type") or "unknown"] += 1
     else:
         yield outcome
 
-    trailing = member.data[members.header_size(member.data) + max(record.length or 0, 0) :].lstrip(b"\r\n")
+    declared = _number(headers.get_header("Content-Length"))
+    trailing = member.data[members.header_size(member.data) + max(declared, 0) :].lstrip(b"\r\n")
     if trailing.startswith(b"WARC/"):
         evidence = "this gzip member holds more than one record; recompress the archive with one member a record"
         yield _rejection(task, member.offset, member.length, "", "records_share_a_member", None, evidence)
 
 
-def _of_record(record: ArcWarcRecord, member: members.Member, task: Task) -> Page | Rejection | None:
-    if record.rec_type != "response":
+def _of_record(
+    headers: StatusAndHeaders, stream: BinaryIO, member: members.Member, task: Task
+) -> Page | Rejection | None:
+    if headers.get_header("WARC-Type") != "response":
         return None
-    url = (record.rec_headers.get_header("WARC-Target-URI") or "").strip().strip("<>")
-    declared = int(record.rec_headers.get_header("Content-Length") or -1)
+    url = (headers.get_header("WARC-Target-URI") or "").strip().strip("<>")
+    declared = _number(headers.get_header("Content-Length"))
 
     def reject(reason: str, value: float | None, evidence: str | None) -> Rejection:
         return _rejection(task, member.offset, member.length, url, reason, value, evidence)
@@ -75,26 +72,36 @@ def _of_record(record: ArcWarcRecord, member: members.Member, task: Task) -> Pag
     found = member.size - members.header_size(member.data)
     if found < declared:
         return reject("truncated_record", found, f"Content-Length says {declared} bytes")
-    if record.http_headers is None:
-        return reject("no_http_header", None, None)
 
+    block = io.BytesIO(stream.read(declared))
     try:
-        payload = record.content_stream().read(MAX_PAYLOAD + 1)
-    except Exception as error:  # decoders of four encodings raise what they like on bytes that are not theirs
-        return reject("undecodable_payload", None, repr(error)[:200])
+        http = _HTTP_HEADERS.parse(block)
+    except (StatusAndHeadersParserException, EOFError):
+        return reject("no_http_header", None, repr(block.getvalue()[:40]))
+    if not http.protocol.startswith("HTTP/"):
+        return reject("no_http_header", None, repr(block.getvalue()[:40]))
+    try:
+        payload = http_body.decode(
+            block.read(),
+            transfer_encoding=http.get_header("Transfer-Encoding") or "",
+            content_encoding=http.get_header("Content-Encoding") or "",
+            limit=MAX_PAYLOAD,
+        )
+    except ValueError as error:
+        return reject("undecodable_payload", None, str(error)[:200])
     if len(payload) > MAX_PAYLOAD:
         return reject("too_large", len(payload), f"more than {MAX_PAYLOAD} bytes after Content-Encoding")
 
-    media_type, charset = _content_type(record.http_headers.get_header("Content-Type") or "")
-    status = record.http_headers.get_statuscode()
+    media_type, charset = _content_type(http.get_header("Content-Type") or "")
+    status = http.get_statuscode()
     return Page(
         id=_id(task, member.offset),
         url=url,
-        date=_date(record.rec_headers.get_header("WARC-Date") or ""),
+        date=_date(headers.get_header("WARC-Date") or ""),
         warc=task.path,
         offset=member.offset,
         length=member.length,
-        status=int(status) if status.isdigit() else 0,
+        status=int(status) if status.isdecimal() else 0,
         media_type=media_type,
         http_charset=charset,
         payload=payload,
@@ -122,6 +129,11 @@ def _rejection(
     )
 
 
+def _number(header: str | None) -> int:
+    """A Content-Length, or -1 where it is none."""
+    return int(header) if header and header.strip().isdecimal() and len(header) < 19 else -1
+
+
 def _content_type(header: str) -> tuple[str, str]:
     """Media type in lower case, and charset as spelled; both empty where the header has none."""
     media_type, *parameters = header.split(";")
@@ -136,7 +148,7 @@ def _date(text: str) -> datetime.datetime | None:
     """A WARC-Date as UTC to the millisecond, or None where it is none."""
     try:
         date = datetime.datetime.fromisoformat(text.strip())
-    except ValueError:
+        date = date.replace(tzinfo=datetime.UTC) if date.tzinfo is None else date.astimezone(datetime.UTC)
+    except (ValueError, OverflowError):  # overflow: a year that another time zone puts out of range
         return None
-    date = date.replace(tzinfo=datetime.UTC) if date.tzinfo is None else date.astimezone(datetime.UTC)
     return date.replace(microsecond=date.microsecond // 1000 * 1000)
