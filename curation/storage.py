@@ -151,6 +151,8 @@ def _explained(path: str) -> Iterator[None]:
             what = "no space is left there; free some or choose another --output, then start again"
         elif isinstance(error, PermissionError):
             what = "writing there is not permitted; choose another --output or change its permissions"
+        elif isinstance(error, NotADirectoryError) or error.errno == errno.EROFS:
+            what = "no file can be made there; choose another --output"
         else:
             raise
         raise StorageError(error.errno, f"cannot write {path}: {what} ({error.strerror})") from error

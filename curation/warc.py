@@ -101,7 +101,7 @@ def _of_record(
         warc=task.path,
         offset=member.offset,
         length=member.length,
-        status=int(status) if status.isdecimal() else 0,
+        status=int(status) if len(status) == 3 and status.isdecimal() else 0,
         media_type=media_type,
         http_charset=charset,
         payload=payload,

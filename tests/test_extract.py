@@ -1,0 +1,184 @@
+import dataclasses
+
+import pytest
+
+from curation import first_look, language
+from curation.document import Page
+from curation.extract import Extracted, Extractor, ExtractText, Failed, Trafilatura
+from curation.first_look import FirstLook
+
+MAIN = (
+    "The river rose in the night and carried the old bridge away before anyone in the village had woken. "
+    "By the morning only the two stone pillars were left, and the ferryman was asked to bring people across."
+)
+MORE = (
+    "He had not worked for eleven years, and his boat leaked, but there was nobody else who knew the water. "
+    "The council promised him a new one before the winter, and kept its word three years later."
+)
+OTHER = (
+    "A second story that has nothing to do with the first one, and that stands on a page of its own for that reason."
+)
+
+
+def html(*paragraphs, title="The bridge"):
+    text = "".join(f"<p>{paragraph}</p>" for paragraph in paragraphs)
+    return (
+        f"<!DOCTYPE html><html><head><title>{title}</title><script>var tracker = 1;</script></head><body>"
+        "<nav><ul><li><a href='/'>Home</a></li><li><a href='/about'>About us</a></li></ul></nav>"
+        f"<article>{text}</article>"
+        "<footer><p>Copyright 2024 Example Ltd. All rights reserved.</p></footer></body></html>"
+    )
+
+
+def page(payload, *, http_charset="utf-8"):
+    return Page(
+        id="a.warc.gz@0",
+        url="http://example.org/",
+        date=None,
+        warc="a.warc.gz",
+        offset=0,
+        length=1,
+        status=200,
+        media_type="text/html",
+        http_charset=http_charset,
+        payload=payload if isinstance(payload, bytes) else payload.encode(),
+        digest="",
+    )
+
+
+@pytest.fixture(scope="module")
+def extractor():
+    with Extractor(ExtractText()) as made:
+        yield made
+
+
+def test_keeps_the_main_text_and_drops_the_rest(extractor):
+    found = extractor.extract(page(html(MAIN, MORE)))
+    assert found == Extracted(text=f"{MAIN}\n{MORE}", charset="utf-8", retried=False)
+
+
+def test_comments_are_dropped(extractor):
+    comments = "<div id='comments' class='comments'><div class='comment'><p>Great story, thanks.</p></div></div>"
+    found = extractor.extract(page(html(MAIN, MORE).replace("</article>", "</article>" + comments)))
+    assert found.text == f"{MAIN}\n{MORE}"
+
+
+def test_a_page_is_decoded_by_its_charset(extractor):
+    sentence = "Straßen, Brücken und Flüsse: die Geschichte einer kleinen Stadt, die im Frühjahr überflutet wurde."
+    content = html(sentence, sentence + " Noch einmal anders.")
+    found = extractor.extract(page(content.encode("iso-8859-15"), http_charset="iso-8859-15"))
+    assert found == Extracted(f"{sentence}\n{sentence} Noch einmal anders.", "iso-8859-15", False)
+
+
+@pytest.mark.parametrize("deduplicate, copies", [(True, 3), (False, 6)])
+def test_what_repeats_within_a_page_is_dropped(deduplicate, copies):
+    """trafilatura lets a text pass three times."""
+    between = (f"Paragraph {number} says what none of the others says, so that it is kept." for number in range(6))
+    content = page(html(MAIN, *(part for paragraph in between for part in (paragraph, OTHER)), MORE))
+    with Extractor(ExtractText(Trafilatura(deduplicate=deduplicate))) as extractor:
+        assert extractor.extract(content).text.count(OTHER) == copies
+
+
+def test_the_text_does_not_depend_on_the_pages_before(extractor):
+    first = extractor.extract(page(html(MAIN, MORE)))
+    for _ in range(5):
+        assert extractor.extract(page(html(MAIN, OTHER))).text == f"{MAIN}\n{OTHER}"
+    assert extractor.extract(page(html(MAIN, MORE))) == first
+    with Extractor(ExtractText()) as fresh:
+        assert fresh.extract(page(html(MAIN, MORE))) == first
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b" \n ",
+        b"<html><body></body></html>",
+        bytes(range(256)) * 40,
+        b"\0" * 5000,
+    ],
+    ids=["empty", "blank", "no text", "binary", "zeros"],
+)
+def test_pages_without_text(extractor, payload):
+    found = extractor.extract(page(payload, http_charset=""))
+    assert isinstance(found, Failed)
+    assert (found.reason in ("no_text", "failed"), found.retried) == (True, False)
+    assert extractor.extract(page(html(MAIN, MORE))).text == f"{MAIN}\n{MORE}"
+
+
+def test_a_page_without_text_has_the_reason_no_text(extractor):
+    assert extractor.extract(page("<html><body></body></html>")) == Failed("ExtractText", "no_text", 0.0, None, False)
+
+
+def test_a_deeply_nested_page_is_text_or_a_rejection(extractor):
+    found = extractor.extract(page("<div>" * 20_000 + f"<p>{MAIN}</p>" + "</div>" * 20_000))
+    assert (isinstance(found, Failed) and found.reason != "") or MAIN in found.text
+    assert extractor.extract(page(html(MAIN, MORE))).text == f"{MAIN}\n{MORE}"
+
+
+def test_fifteen_megabytes_of_text_end_at_the_limit():
+    paragraphs = [f"{MAIN} This is paragraph number {number}." for number in range(65_000)]
+    payload = html(*paragraphs).encode()
+    assert len(payload) > 15_000_000
+    with Extractor(ExtractText(cpu_seconds=0.5, retry_cpu_seconds=1.0)) as extractor:
+        assert extractor.extract(page(payload)) == Failed(
+            "ExtractText", "timeout", 1.0, "no text after 1 s of CPU", True
+        )
+        assert extractor.extract(page(html(MAIN, MORE))).text == f"{MAIN}\n{MORE}"
+
+
+def test_too_much_text_says_how_much():
+    text = f"{MAIN}\n{MORE}"
+    with Extractor(ExtractText(max_text=len(text) - 1)) as small:
+        assert small.extract(page(html(MAIN, MORE))) == Failed("ExtractText", "too_much_text", len(text), None, False)
+    with Extractor(ExtractText(max_text=len(text))) as enough:
+        assert enough.extract(page(html(MAIN, MORE))).text == text
+
+
+def test_a_page_over_its_time_is_tried_again_and_rejected():
+    settings = ExtractText(cpu_seconds=0.05, retry_cpu_seconds=0.1)
+    slow = page(html(*(f"{MAIN} {number}" for number in range(5000))))
+    with Extractor(settings) as extractor:
+        assert extractor.extract(slow) == Failed("ExtractText", "timeout", 0.1, "no text after 0.1 s of CPU", True)
+        generous = dataclasses.replace(settings, cpu_seconds=5.0)
+    with Extractor(generous) as extractor:
+        assert extractor.extract(page(html(MAIN, MORE))).retried is False
+
+
+def test_a_page_that_the_second_try_finishes_is_kept_and_counted():
+    slow = page(html(*(f"{MAIN} {number}" for number in range(400))))
+    with Extractor(ExtractText(cpu_seconds=0.01, retry_cpu_seconds=60.0)) as extractor:
+        found = extractor.extract(slow)
+    assert (type(found), found.retried, found.text.count(MAIN)) == (Extracted, True, 400)
+
+
+def test_lone_surrogates_do_not_reach_the_text(extractor):
+    found = extractor.extract(page(html(MAIN + " &#xD800; end.", MORE)))
+    assert found.text.encode("utf-8").decode() == found.text
+    assert MORE in found.text
+
+
+GERMAN = "Der Fluss stieg in der Nacht und riss die alte Brücke fort, bevor jemand im Dorf aufgewacht war."
+
+
+def test_a_first_look_rejects_what_is_surely_another_language():
+    with Extractor(ExtractText(), FirstLook("en")) as extractor:
+        found = extractor.extract(page(html(GERMAN, GERMAN).replace("Home", "Start").replace("About us", "Über uns")))
+        assert (found.step, found.reason, found.evidence) == ("FirstLook", "other_language", "de")
+        assert (0.9 < found.value < 1.001, found.retried) == (True, False)
+        assert extractor.extract(page(html(MAIN, MORE))).text == f"{MAIN}\n{MORE}"
+    with Extractor(ExtractText(), FirstLook("de")) as extractor:
+        assert extractor.extract(page(html(GERMAN, GERMAN + " Noch einmal."))).text.startswith(GERMAN)
+
+
+def test_the_first_look_sees_a_language_that_many_others_outscore():
+    """On a page in five languages English may come sixth, and still be above the limit."""
+    text = (
+        "Der Fluss stieg in der Nacht und riss die Brücke fort. "
+        "La rivière est montée pendant la nuit et a emporté le pont. "
+        "Река поднялась ночью и унесла мост. "
+        "The river rose in the night. The river rose in the night."
+    )
+    score = language.scores(text, count=176)["en"]
+    assert score > FirstLook().min_score
+    assert first_look.look(f"<p>{text}</p>", "en")[0] == score
