@@ -91,7 +91,7 @@ def test_kept_documents_count_their_copies(sample_corpus):
 
 def test_addresses_are_replaced(sample_corpus):
     texts = {row["url"]: row["text"] for row in rows(sample_corpus, "documents")}
-    (page,) = (row["url"] for row in EXPECTED if row["kind"] == "email")
+    (page,) = (row["url"] for row in EXPECTED if row["kind"] == "contact_details")
     assert "email@example.com" in texts[page]
     left = re.findall(r"[\w.]+@[\w.]+\w", "\n".join(texts.values()))
     assert set(left) <= {"email@example.com", "firstname.lastname@example.org"}
