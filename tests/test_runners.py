@@ -96,8 +96,9 @@ def test_portable_runner_gives_the_same_bytes(archives, tmp_path):
             "apache_beam.runners.portability.local_job_service_main",
             "--port_file",
             tmp_path / "port",
-        ]
-        + ["--port", "0"],
+            "--port",
+            "0",
+        ],
         stderr=subprocess.DEVNULL,
     )
     try:

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from curation import language
 
 ENVIRONMENT = Path("build/benchmarks/datatrove-0.10.1")
-# lxml_html_clean: trafilatura needs it; spacy: datatrove's English word splitter, which its `processing` extra leaves out.
+# lxml_html_clean: trafilatura needs it; spacy: splits English words in datatrove, which does not list it for that.
 REQUIREMENTS = ["datatrove[io,processing]==0.10.1", "lxml_html_clean", "spacy>=3.8,<3.9"]
 
 
