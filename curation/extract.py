@@ -20,8 +20,8 @@ class Trafilatura:
 class ExtractText:
     """The page's main text by its true charset, inside limits that end with the page and not with the run.
 
-    Time is the child's CPU time, so that a loaded machine decides as an idle one does. A page over the limit is tried
-    once more with the longer one, and counted.
+    Time is the child's CPU time, so that a loaded machine decides as an idle one does. A page over a limit, or one that
+    ends its child, is tried once more in a fresh one with the longer limit, and counted.
     """
 
     extractor: Trafilatura = Trafilatura()
@@ -64,12 +64,11 @@ class Extractor:
         """The page's text, or why there is none; never raises on account of the page."""
         request = {"http_charset": page.http_charset, "first_look": self._look, "options": self._options}
         step = type(self._settings).__name__
-        retried = False
-        for limit in (self._settings.cpu_seconds, self._settings.retry_cpu_seconds):
-            reply = self._sandbox.call(request, page.payload, cpu_seconds=limit)
-            if reply.fault != "timeout":
-                break
-            retried = True
+        reply = self._sandbox.call(request, page.payload, cpu_seconds=self._settings.cpu_seconds)
+        # Once more in a fresh child: a crash or a lack of memory may be the doing of the pages before.
+        retried = reply.fault in ("timeout", "crashed", "out_of_memory")
+        if retried:
+            reply = self._sandbox.call(request, page.payload, cpu_seconds=self._settings.retry_cpu_seconds)
         if reply.fault:
             return Failed(step, reply.fault, reply.value, reply.evidence, retried)
         if "other_language" in reply.header:

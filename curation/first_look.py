@@ -21,11 +21,10 @@ class FirstLook:
     min_score: float = 0.02  # probability of the language, by lid.176
 
 
-def look(html: str, wanted: str) -> tuple[float, str, float]:
-    """The probability of the wanted language in a page's whole text; the most probable one, and its probability."""
+def look(html: str, wanted: str) -> tuple[float, str]:
+    """The probability of the wanted language in a page's whole text, and the most probable one."""
     from resiliparse.extract.html2text import extract_plain_text
 
     text = extract_plain_text(html, main_content=False, alt_texts=False, links=False, form_fields=False, noscript=False)
     scores = language.scores(text[:_MAX_CHARACTERS], count=_MAX_LABELS)
-    best = max(scores, key=lambda label: scores[label], default="")
-    return scores.get(wanted, 0.0), best, scores.get(best, 0.0)
+    return scores.get(wanted, 0.0), next(iter(scores), "")

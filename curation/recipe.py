@@ -14,7 +14,9 @@ from curation.dedup.minhash import NearDuplicates
 from curation.extract import ExtractText
 from curation.first_look import FirstLook
 from curation.language import KeepLanguage
+from curation.rules.gopher import GopherQuality
 from curation.rules.rule import Edit, Rule
+from curation.rules.stop_words import STOP_WORDS
 
 _GLOBAL = (ExactDuplicates, NearDuplicates)
 
@@ -26,6 +28,7 @@ class Recipe:
     name: str
     source: str  # where the recipe is published
     steps: tuple[Any, ...]
+    text_sha256: str = ""  # of the file, set when it is loaded: a rule of its own is more than its repr
 
     def __post_init__(self) -> None:
         extraction = self.steps[1:2] if self.steps and isinstance(self.steps[0], FirstLook) else self.steps[:1]
@@ -38,12 +41,16 @@ class Recipe:
         if not re.fullmatch("d+g*d*", kinds):
             raise ValueError(f"recipe {self.name}: the steps that look at all documents must stand side by side")
         for number, step in enumerate(self.steps, 1):
-            if isinstance(step, type) or not isinstance(
-                step, (FirstLook, ExtractText, *_GLOBAL, KeepLanguage, Rule, Edit)
-            ):
+            is_kind = isinstance(step, (FirstLook, ExtractText, *_GLOBAL, KeepLanguage, Rule, Edit))
+            if isinstance(step, type) or not is_kind:
                 raise ValueError(
                     f"recipe {self.name}: step {number}, {step!r}, is none of: a language step, a rule (measure "
                     "and reason), an edit (edit), a duplicates step"
+                )
+            parameters = getattr(type(step), "__dataclass_params__", None)
+            if parameters is None or not parameters.frozen:
+                raise ValueError(
+                    f"recipe {self.name}: {step_name(step)} is no frozen dataclass, so its repr says nothing"
                 )
         names = [step_name(step) for step in self.steps]
         if doubles := {name for name in names if names.count(name) > 1}:
@@ -77,14 +84,23 @@ class Recipe:
         return hashlib.sha256(repr(self).encode()).hexdigest()
 
     def with_language(self, language: str) -> "Recipe":
-        """The recipe for documents of another language; ValueError where no step identifies languages."""
+        """The recipe for documents of another language; ValueError where it cannot be had in it."""
         if not any(isinstance(step, KeepLanguage) for step in self.steps):
             raise ValueError(f"--language {language}: recipe {self.name} has no KeepLanguage step to set")
-        steps = [
-            dataclasses.replace(step, language=language) if isinstance(step, (FirstLook, KeepLanguage)) else step
-            for step in self.steps
-        ]
-        return dataclasses.replace(self, steps=tuple(steps))
+        return dataclasses.replace(self, steps=tuple(_in_language(step, language) for step in self.steps))
+
+
+def _in_language(step: Any, language: str) -> Any:
+    if isinstance(step, (FirstLook, KeepLanguage)):
+        return dataclasses.replace(step, language=language)
+    if isinstance(step, GopherQuality) and step.min_stop_words:
+        if language not in STOP_WORDS:
+            raise ValueError(
+                f"--language {language}: GopherQuality has stop words for {', '.join(sorted(STOP_WORDS))} only; copy "
+                "the recipe, and give it GopherQuality(min_stop_words=0) and its own KeepLanguage"
+            )
+        return dataclasses.replace(step, stop_words=STOP_WORDS[language])
+    return step
 
 
 def step_name(step: object) -> str:
@@ -135,7 +151,7 @@ def of_source(file_name: str, text: str) -> Recipe:
     recipe = module.__dict__.get("RECIPE")
     if not isinstance(recipe, Recipe):
         raise ValueError(f"--recipe {file_name} defines no RECIPE = Recipe(...); see curation/recipes/fineweb.py")
-    return recipe
+    return dataclasses.replace(recipe, text_sha256=hashlib.sha256(text.encode()).hexdigest())
 
 
 def _last_line(error: Exception, file_name: str) -> str:

@@ -42,9 +42,9 @@ def _answer(request: dict[str, Any], payload: bytes, max_reply: int) -> tuple[di
     try:
         html, name = charset.decode(payload, request["http_charset"])
         if wanted := request["first_look"]:
-            score, other, other_score = first_look.look(html, wanted["language"])
+            score, other = first_look.look(html, wanted["language"])
             if score < wanted["min_score"]:
-                return {"other_language": other, "score": other_score}, b""
+                return {"other_language": other, "score": score}, b""
         body = _extract(html, request["options"]).encode("utf-8", "replace")
     except MemoryError:
         return {"fault": "out_of_memory"}, b""

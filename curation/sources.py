@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import hashlib
 import itertools
 import zlib
 from collections.abc import Sequence
@@ -11,7 +12,8 @@ from curation import members, storage
 
 _MIN_TASK, _MAX_TASK = 2 << 20, 64 << 20  # bytes of compressed archive; the larger is some minutes of one core
 _FEW_TASKS = 32  # a small input is cut into about as many, so that workers end together and a restart loses little
-_TAIL = 4 << 20  # bytes read from the end of an archive to see whether its last record is whole
+_ENDS = 1 << 16
+_TAIL = 1 << 20  # bytes read from the end of an archive to see whether its last record is whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,10 +32,20 @@ class Task:
         return f"part-{self.number:05d}-of-{self.count:05d}"
 
 
-def archives(patterns: Sequence[str]) -> list[storage.Entry]:
-    """The archives that match, sorted by path; ValueError where a pattern matches none or two share a name.
+@dataclasses.dataclass(frozen=True)
+class Archive:
+    """An input file, and what tells it from another of the same name."""
 
-    Ids are made of file names, so two archives of one name would give two documents one id.
+    path: str
+    size: int  # bytes
+    digest: str  # sha256 of its first and last 64 KiB
+
+
+def archives(patterns: Sequence[str]) -> list[storage.Entry]:
+    """The files that match, by name; ValueError where a pattern matches none or two share a name.
+
+    Ids are made of file names, so two archives of one name would give two documents one id; and in their order the
+    smallest id is the same wherever the archives lie.
     """
     found: dict[str, storage.Entry] = {}
     for pattern in patterns:
@@ -41,26 +53,24 @@ def archives(patterns: Sequence[str]) -> list[storage.Entry]:
         if not entries:
             raise ValueError(f"--input {pattern}: no file matches; check the path and quote the pattern")
         found.update((entry.path, entry) for entry in entries)
-    by_name: dict[str, str] = {}
-    for path in sorted(found):
+    by_name: dict[str, storage.Entry] = {}
+    for path, entry in sorted(found.items()):
         name = storage.base_name(path)
         if name in by_name:
             raise ValueError(
-                f"--input: {by_name[name]} and {path} have the same file name, which ids are made of; rename one"
+                f"--input: {by_name[name].path} and {path} have the same file name, which ids are made of; rename one"
             )
-        by_name[name] = path
-    return [found[path] for path in sorted(found)]
+        by_name[name] = entry
+    return [by_name[name] for name in sorted(by_name)]
 
 
-def check(entries: Sequence[storage.Entry], *, allow_truncated: bool) -> None:
-    """Refuses files that are no archives, before any work starts; ValueError names the first that is none."""
+def check(entries: Sequence[storage.Entry], *, allow_truncated: bool) -> list[Archive]:
+    """The files as archives, before any work starts; ValueError names the first that is none."""
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        for problem in pool.map(lambda entry: _problem(entry, allow_truncated), entries):
-            if problem:
-                raise ValueError(problem)
+        return list(pool.map(lambda entry: _checked(entry, allow_truncated), entries))
 
 
-def tasks(entries: Sequence[storage.Entry], *, task_bytes: int | None = None) -> list[Task]:
+def tasks(entries: Sequence[storage.Entry | Archive], *, task_bytes: int | None = None) -> list[Task]:
     """Cuts each archive into equal ranges of about `task_bytes`; by default 64 MiB, less for an input below 2 GiB.
 
     The cuts depend on the input alone, never on the number of workers.
@@ -76,27 +86,38 @@ def tasks(entries: Sequence[storage.Entry], *, task_bytes: int | None = None) ->
     return [Task(number, len(ranges), *rest) for number, rest in enumerate(ranges)]
 
 
-def _problem(entry: storage.Entry, allow_truncated: bool) -> str | None:
+def _checked(entry: storage.Entry, allow_truncated: bool) -> Archive:
+    try:
+        with storage.open_read(entry.path) as file:
+            if problem := _problem(file, entry, allow_truncated):
+                raise ValueError(problem)
+            file.seek(0)
+            ends = file.read(_ENDS)
+            file.seek(max(entry.size - _ENDS, 0))
+            return Archive(entry.path, entry.size, hashlib.sha256(ends + file.read(_ENDS)).hexdigest())
+    except PermissionError:
+        raise ValueError(
+            f"{entry.path} cannot be read: permission denied; change its permissions or leave it out of --input"
+        ) from None
+    except OSError as error:
+        raise ValueError(f"{entry.path} cannot be read: {error}; check the path and your access to it") from None
+
+
+def _problem(file: BinaryIO, entry: storage.Entry, allow_truncated: bool) -> str | None:
     path = entry.path
     if entry.size == 0:
         return f"{path} is empty (0 bytes); download it again or leave it out of --input"
-    try:
-        with storage.open_read(path) as file:
-            if not (head := next(members.read(file, 0, 1, max_bytes=64), None)):
-                return f"{path} holds nothing but blank lines; leave it out of --input"
-            if isinstance(head, members.Damage) and head.reason != "truncated_record":
-                return _no_archive(path, head.evidence)
-            if isinstance(head, members.Member) and not head.data.lstrip(b"\r\n").startswith(b"WARC/"):
-                return _no_archive(path, repr(head.data[:40]))
-            if not allow_truncated and (cut := _cut_off(file, entry.size)) is not None:
-                return (
-                    f"{path} is truncated: its last record starts at byte {cut} and never ends; download it again, "
-                    "or pass --allow-truncated to curate what is whole"
-                )
-    except PermissionError:
-        return f"{path} cannot be read: permission denied; change its permissions or leave it out of --input"
-    except OSError as error:
-        return f"{path} cannot be read: {error}; check the path and your access to it"
+    if not (head := next(members.read(file, 0, 1, max_bytes=64), None)):
+        return f"{path} holds nothing but blank lines; leave it out of --input"
+    if isinstance(head, members.Damage) and head.reason != "truncated_record":
+        return _no_archive(path, head.evidence)
+    if isinstance(head, members.Member) and not head.data.lstrip(b"\r\n").startswith(b"WARC/"):
+        return _no_archive(path, repr(head.data[:40]))
+    if not allow_truncated and (cut := _cut_off(file, entry.size)) is not None:
+        return (
+            f"{path} is truncated: its last record starts at byte {cut} and never ends; download it again, "
+            "or pass --allow-truncated to curate what is whole"
+        )
     return None
 
 
@@ -109,11 +130,14 @@ def _no_archive(path: str, found: str) -> str:
 
 def _cut_off(file: BinaryIO, size: int) -> int | None:
     """Where the record starts that the end of the archive cuts off; None where the last one is whole."""
-    if not members.is_gzip(file):
-        return None  # reading a plain archive's last record needs all its lengths: the run itself reports it
     start = max(size - _TAIL, 0)
     file.seek(start)
     tail = file.read()
+    if not members.is_gzip(file):
+        at = start + max(tail.rfind(b"\nWARC/") + 1, 0)
+        last = list(members.read(file, at, size, max_bytes=64))
+        is_cut = last and isinstance(last[-1], members.Damage) and last[-1].reason == "truncated_record"
+        return last[-1].offset if is_cut else None
     at = tail.rfind(members.GZIP_MAGIC)
     while at != -1:
         inflater = zlib.decompressobj(31)

@@ -168,7 +168,8 @@ def _flush(path: str) -> None:
 
 def _resolve(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
     try:
-        filesystem, inner = fsspec.core.url_to_fs(path)
+        # Without the cache of listings, in which files that other processes publish never appear.
+        filesystem, inner = fsspec.core.url_to_fs(path, **({} if is_local(path) else {"use_listings_cache": False}))
     except ImportError as error:
         extra = "gcp" if path.startswith("gs://") else "aws" if path.startswith("s3://") else None
         way = f"pip install '.[{extra}]'" if extra else "install the fsspec package for it"

@@ -9,9 +9,13 @@ from pathlib import Path
 VERSION = "0.1.0"
 
 _LIBRARIES = (
+    "brotli",
+    "charset-normalizer",
     "datasketch",
     "fasttext",
+    "justext",
     "lxml",
+    "lxml_html_clean",
     "numpy",
     "pyarrow",
     "regex",
@@ -28,15 +32,16 @@ _LIBRARIES = (
 
 @functools.cache
 def code_sha256() -> str:
-    """The digest of the sources that decide what becomes of a page: all of `curation`, names and bytes."""
-    folder = Path(__file__).parent
+    """The digest of the sources that decide what becomes of a page: all of `curation` and `pipelines`."""
+    root = Path(__file__).parent.parent
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
+    for path in sorted([*(root / "curation").rglob("*.py"), *(root / "pipelines").rglob("*.py")]):
         content = path.read_bytes()
-        digest.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode() + content)
+        digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode() + content)
     return digest.hexdigest()
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """The versions of this project, its code, Python, and the libraries whose results reach the output."""
     return {

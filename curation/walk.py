@@ -28,7 +28,7 @@ def first_steps(page: Page, steps: Sequence[Any], extractor: Extractor) -> tuple
 
 def later_steps(document: Document, steps: Sequence[Any]) -> Document | Rejection:
     """A document after `steps`: with their edits and signals, or rejected by the first that drops it."""
-    text, signals = Text(document.text), dict(document.signals)
+    text, here = Text(document.text), dict[str, float]()
     label, score = document.language, document.language_score
     for step in steps:
         if isinstance(step, KeepLanguage):
@@ -36,7 +36,10 @@ def later_steps(document: Document, steps: Sequence[Any]) -> Document | Rejectio
             if reason := step.reason(label, score):
                 return _reject(document, step, reason, score, label)
         if isinstance(step, Rule):
-            signals |= (measured := step.measure(text))
+            measured = step.measure(text)
+            if twice := here.keys() & measured.keys():
+                raise ValueError(f"{step_name(step)} measures {', '.join(sorted(twice))} as an earlier step does")
+            here |= measured
             if verdict := step.reason(measured):
                 reason, signal = verdict
                 return _reject(document, step, reason, measured[signal], signal)
@@ -44,6 +47,7 @@ def later_steps(document: Document, steps: Sequence[Any]) -> Document | Rejectio
             edited = step.edit(text)
             if edited != text.content:
                 text = Text(edited)
+    signals = {**document.signals, **here}
     return dataclasses.replace(document, text=text.content, language=label, language_score=score, signals=signals)
 
 

@@ -1,7 +1,9 @@
 """The end of a run: every output file is digested, and the manifest written last."""
 
+import collections
+import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation import manifest, shards, storage, tokens, versions
+from curation.ledger import Ledger
 from curation.manifest import Manifest, OutputFile
 from pipelines import funnel
 from pipelines.run import Run
@@ -32,21 +35,24 @@ def write_manifest(run: Run, circumstances: Mapping[str, Any]) -> None:
     found = list(_digests(run))
     largest = max((entry.pop("largest_token_id", -1) for entry in found), default=-1)
     files = [OutputFile(**entry) for entry in found]
-    with storage.open_read(run.tokenizer_path()) as file:
+    with storage.open_read(run.token_work("tokenizer.json")) as file:
         content = file.read()
-    encoder = tokens.load(content, run.tokenizer_path())
+    encoder = tokens.load(content, run.tokenizer_name)
     files.append(OutputFile(path="tokenizer.json", bytes=len(content), sha256=encoder.sha256))
     books = funnel.books(run, deduplicated=True)
+    _check_rows(files, books)
     if not books.kept:
         raise ValueError(
             f"no document is left of {books.read} pages; the table of {run.output}/rejected says why: choose another "
             "--recipe or --language, or more input"
         )
+    with storage.publish(run.tokenizer_path()) as temporary, open(temporary, "wb") as file:
+        file.write(content)
     Manifest(
         recipe={"name": run.recipe.name, "sha256": run.recipe.sha256, "repr": repr(run.recipe)},
         settings=run.settings,
         versions=versions.versions(),
-        inputs=tuple({"path": path, "bytes": size} for path, size in run.inputs),
+        inputs=tuple(map(dataclasses.asdict, run.inputs)),
         ledger=books.to_json(),
         outputs=tuple(sorted(files, key=lambda file: file.path)),
         tokenizer={
@@ -61,6 +67,19 @@ def write_manifest(run: Run, circumstances: Mapping[str, Any]) -> None:
         run=circumstances,
     ).write(run.output)
     storage.remove(storage.join(run.output, "work"))
+
+
+def _check_rows(files: Sequence[OutputFile], books: Ledger) -> None:
+    """Compares the ledger with what the files hold; ValueError where they differ."""
+    rows: collections.Counter[str] = collections.Counter()
+    for file in files:
+        rows[file.path.split("/")[0]] += file.rows or 0
+    for folder, expected in (("documents", books.kept), ("rejected", books.rejected.total()), ("tokens", books.kept)):
+        if rows[folder] != expected:
+            raise ValueError(
+                f"the books do not close: the ledger says {expected}, {folder} holds {rows[folder]} rows; files were "
+                "changed while the run was made, or this is a defect: make the corpus again in another --output"
+            )
 
 
 def _digests(run: Run) -> Iterator[dict[str, Any]]:

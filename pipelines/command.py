@@ -18,7 +18,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from curation import language, recipe, sources, storage, tokens
 from pipelines import funnel, launch, made, options, progress
-from pipelines.run import Run, sizes
+from pipelines.run import Run
 from pipelines.tasks import Round
 
 
@@ -55,8 +55,8 @@ def main(description: str, stages: Sequence[Stage], argv: Sequence[str] | None =
     except (ValueError, storage.StorageError, PermissionError, FileNotFoundError) as error:
         print(f"error: {error.args[-1] if isinstance(error, storage.StorageError) else error}", file=sys.stderr)
     except RuntimeError as error:
-        if "Traceback" in str(error):
-            traceback.print_exc()
+        if error.__cause__:
+            traceback.print_exception(error.__cause__)
         print(f"error: {str(error).splitlines()[0]}", file=sys.stderr)
     finally:
         for number, handler in before.items():
@@ -71,24 +71,23 @@ def plan(args: argparse.Namespace) -> Run:
     if args.language:
         if args.language not in language.labels():
             raise ValueError(f"--language {args.language}: not one of the codes lid.176 knows, such as en, de or zh")
-        steps.with_language(args.language)
+        steps.with_language(args.language)  # only to see whether the recipe can be had in it
     content = None
     if args.tokenizer:
         content = _read(args.tokenizer)
         tokens.load(content, args.tokenizer)
     else:
         tokens.check_vocab_size(args.vocab_size)
-    archives = sources.archives(args.input)
-    sources.check(archives, allow_truncated=args.allow_truncated)
+    archives = sources.check(sources.archives(args.input), allow_truncated=args.allow_truncated)
     return Run(
         output=args.output.rstrip("/") or "/",
         tasks=tuple(sources.tasks(archives, task_bytes=args.task_mib and args.task_mib << 20)),
-        inputs=sizes({archive.path: archive.size for archive in archives}),
+        inputs=tuple(archives),
         recipe_file=recipe_file,
         recipe_text=recipe_text,
         language=args.language,
         tokenizer=content,
-        tokenizer_name=args.tokenizer or "",
+        tokenizer_name=args.tokenizer or "tokenizer.json",
         vocab_size=args.vocab_size,
         validation_share=args.validation_share,
     )
@@ -96,7 +95,7 @@ def plan(args: argparse.Namespace) -> Run:
 
 def _run(args: argparse.Namespace, beam_options: PipelineOptions, stages: Sequence[Stage]) -> int:
     start, run = time.time(), plan(args)
-    size = sum(size for _, size in run.inputs)
+    size = sum(archive.size for archive in run.inputs)
     print(
         f"{len(run.inputs)} archives, {size / 1e6:.1f} MB, {len(run.tasks)} tasks, recipe {run.recipe.name}", flush=True
     )
@@ -106,12 +105,13 @@ def _run(args: argparse.Namespace, beam_options: PipelineOptions, stages: Sequen
             print(f"{stage.name}: translated, not run", flush=True)
         return 0
 
-    if args.overwrite:
-        made.clear(run)
-    made.check_output(run)
-    made.check_writable(run)
-    made.remove_unfinished(run)
-    with tempfile.TemporaryDirectory(prefix="curate-progress-") as folder:
+    if args.overwrite and stages[0].needs:
+        raise ValueError(f"--overwrite: pipelines.{stages[0].name} needs what is there; pass it to the first stage")
+    made.check_output(run, overwrite=args.overwrite)
+    with made.locked(run), tempfile.TemporaryDirectory(prefix="curate-progress-") as folder:
+        if args.overwrite:
+            made.clear(run)
+        made.remove_unfinished(run)
         run = dataclasses.replace(run, progress=folder if options.is_local(beam_options) else None)
         for stage in stages:
             _run_stage(stage, run, args, beam_options, is_first=stage is stages[0])
@@ -160,5 +160,5 @@ def _read(path: str) -> bytes:
 
 def _stop(number: int, _: object) -> None:
     """Ends at once: Beam's local runner does not answer Ctrl-C, and its workers end when this process does."""
-    print("\nstopped; start the same command again to go on", file=sys.stderr, flush=True)
+    launch.say("\nstopped; start the same command again to go on")
     os._exit(128 + number)

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -66,11 +66,7 @@ def write_edges(task: Task, *, run: Run) -> int:
         return 0
     senders = [run.work("candidates", f"{number:05d}") for number in range(num_partitions(run))]
     pairs = np.unique(exchange.receive(senders, task.number, candidates.PAIR))
-    exact, near = pairs[pairs["is_exact"]], pairs[~pairs["is_exact"]]
-    edges = [(int(pair["document"]), int(pair["other"]), 1.0, True) for pair in exact]
-    settings = next((step for step in run.recipe.duplicates if isinstance(step, NearDuplicates)), None)
-    if settings and len(near):
-        edges += _verified(near, task.number, run, settings)
+    edges = _verified(pairs, task.number, run) if len(pairs) else []
     found = np.array(edges, clusters.EDGE)
     exchange.send(path, found, np.zeros(len(found), np.int64), count=1)
     return len(found)
@@ -150,28 +146,41 @@ def _keys(text: str, text_number: int, run: Run) -> Iterator[tuple[int, bool]]:
                     yield key, False
 
 
-def _verified(
-    pairs: np.ndarray, part: int, run: Run, settings: NearDuplicates
-) -> Iterable[tuple[int, int, float, bool]]:
-    """The pairs, PAIR[n], whose similarity reaches the recipe's, with it. Texts are read part by part."""
-    own = _shingles(part, pairs["document"], run, settings)
+def _verified(pairs: np.ndarray, part: int, run: Run) -> list[tuple[int, int, float, bool]]:
+    """The pairs, PAIR[n], that are duplicates by their texts, with their similarity. Texts are read part by part."""
+    own = _texts(part, pairs["document"], run)
     owners = np.searchsorted(run.ids.first, pairs["other"], "right") - 1
+    found = []
     for other_part in np.unique(owners).tolist():
         mine = pairs[owners == other_part]
-        others = _shingles(other_part, mine["other"], run, settings)
-        for document, other in zip(mine["document"].tolist(), mine["other"].tolist(), strict=True):
-            similarity = minhash.jaccard(own[document], others[other])
-            if similarity >= settings.min_similarity:
-                yield document, other, similarity, False
+        others = _texts(other_part, mine["other"], run)
+        for document, other, is_exact in mine.tolist():
+            similarity = _similarity(own[document], others[other], is_exact, run)
+            if similarity is not None:
+                found.append((document, other, similarity, is_exact))
+    return found
 
 
-def _shingles(part: int, numbers: np.ndarray, run: Run, settings: NearDuplicates) -> dict[int, np.ndarray]:
+def _similarity(left: str, right: str, is_exact: bool, run: Run) -> float | None:
+    """How similar two texts are, or None where that is too little."""
+    if is_exact:
+        return 1.0 if left == right else None
+    (settings,) = (step for step in run.recipe.duplicates if isinstance(step, NearDuplicates))
+    similarity = minhash.jaccard(_shingles(left, settings.shingle), _shingles(right, settings.shingle))
+    return similarity if similarity >= settings.min_similarity else None
+
+
+@functools.lru_cache(256)
+def _shingles(text: str, size: int) -> np.ndarray:
+    """Kept for a while, since a document stands in several pairs one after another."""
+    return minhash.shingles(text, size)
+
+
+def _texts(part: int, numbers: np.ndarray, run: Run) -> dict[int, str]:
+    """The texts of documents of one part, by their numbers."""
     base = run.ids.number(part, 0)
     offsets = {number - base for number in numbers.tolist()}
-    return {
-        base + offset: minhash.shingles(text, settings.shingle)
-        for offset, text in parts.texts(run.filtered(part), offsets)
-    }
+    return {base + offset: text for offset, text in parts.texts(run.filtered(part), offsets)}
 
 
 def _decisions(task: Task, run: Run) -> tuple[dict[int, np.void], dict[int, int]]:

@@ -19,7 +19,7 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from curation.storage import StorageError
 from pipelines import options, tasks
 
-_OURS = re.compile(r"^(?:[\w.]+\.)?(StorageError|ValueError): (.*?)(?: \[while running .*)?$", re.MULTILINE)
+_OURS = re.compile(r"\bStorageError: (.*?)(?: \[while running .*)?$", re.MULTILINE)
 _ERRNO = re.compile(r"^\[Errno \d+\] ")
 
 
@@ -37,14 +37,24 @@ def run(rounds: Sequence[tasks.Round], args: argparse.Namespace, beam_options: P
         raise _explained(error) from error
 
 
+_terminal: TextIO | None = None  # the true standard error, while `worker_log` has it
+
+
+def say(message: str) -> None:
+    """Says something on the true standard error, whatever is being logged."""
+    print(message, file=_terminal or sys.stderr, flush=True)
+
+
 @contextlib.contextmanager
 def worker_log() -> Iterator[TextIO]:
     """Sends what this process and its workers say on standard error to a file; yields the true standard error.
 
     Beam's workers greet and take their leave in thirty lines each. Where the block fails, the file is kept and named.
     """
+    global _terminal
     sys.stderr.flush()
     with os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace") as terminal:
+        _terminal = terminal
         handle, path = tempfile.mkstemp(prefix="curate-workers-", suffix=".log")
         os.dup2(handle, 2)
         os.close(handle)
@@ -53,6 +63,7 @@ def worker_log() -> Iterator[TextIO]:
             yield terminal
             failed = False
         finally:
+            _terminal = None
             sys.stderr.flush()
             os.dup2(terminal.fileno(), 2)
             if failed and os.path.getsize(path):
@@ -82,11 +93,11 @@ def _explained(error: Exception) -> Exception:
     """The error that a task raised, found in what the runner made of it."""
     text = f"{type(error).__name__}: {error}"
     if found := _OURS.findall(text):
-        kind, message = found[-1]
-        return StorageError(_ERRNO.sub("", message)) if kind == "StorageError" else ValueError(message)
+        return StorageError(_ERRNO.sub("", found[-1]))
     if "Channel closed prematurely" in text:
         return RuntimeError(
             "a worker process died, most likely killed for want of memory; start the same command again to go on where "
             "it was, with fewer --workers or a smaller --task-mib in a new --output"
         )
-    return error
+    # Anything else is a defect, or damage to files of the run: its traceback is what helps.
+    return RuntimeError(f"a task failed: {text.strip().splitlines()[-1]}\n{text}")

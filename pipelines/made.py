@@ -1,11 +1,20 @@
 """What is already there: whether an output was made by this run, by one just like it, or by another."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+import fcntl
+import re
+from collections.abc import Callable, Iterator, Sequence
 
 from curation import shards, storage
 from pipelines.run import Run
 
-_FOLDERS = ("filtered", "documents", "rejected", "tokens")
+_PART = r"part-\d{5,}-of-\d{5,}"
+_FOLDERS = {
+    "filtered": re.compile(rf"{_PART}\.parquet"),
+    "documents": re.compile(rf"{_PART}\.parquet"),
+    "rejected": re.compile(rf"{_PART}(?:-duplicates)?\.parquet"),
+    "tokens": re.compile(r"(?:train|validation)-\d{5,}-of-\d{5,}\.arrow"),
+}
 _NAMES = {*_FOLDERS, "tokenizer.json", "manifest.json", "work"}
 
 
@@ -21,48 +30,68 @@ def all_made(paths: Sequence[str], fingerprint_of: Callable[[str], str | None], 
     return None not in found
 
 
-def check_output(run: Run) -> None:
-    """Refuses an output folder that is no unfinished corpus of this run; ValueError says what is in the way."""
+def check_output(run: Run, *, overwrite: bool) -> None:
+    """Refuses an output folder that is no unfinished corpus of this run; ValueError says what is in the way.
+
+    With `overwrite` any corpus may be there, but still nothing else.
+    """
     if not storage.exists(run.output):
         return
     if storage.is_file(run.output):
         raise ValueError(f"--output {run.output} is a file; choose a folder")
     names = storage.listing(run.output)
-    if strange := [name for name in names if name not in _NAMES]:
+    strange = [name for name in names if name not in _NAMES]
+    for folder in sorted(_FOLDERS.keys() & set(names)):
+        held = storage.listing(storage.join(run.output, folder))
+        strange += [f"{folder}/{name}" for name in held if not _FOLDERS[folder].fullmatch(name)]
+    if strange:
         raise ValueError(
             f"--output {run.output} holds {strange[0]}, which is no part of a corpus; choose an empty or new folder"
         )
+    if overwrite:
+        return
     if "manifest.json" in names:
         raise ValueError(
             f"--output {run.output} already holds a finished corpus; choose another folder, or pass --overwrite"
         )
     for folder in _FOLDERS:
-        expected = set(_expected(run, folder))
-        if strange := sorted(set(storage.listing(storage.join(run.output, folder))) - expected):
+        if others := sorted(set(storage.listing(storage.join(run.output, folder))) - set(_expected(run, folder))):
             raise ValueError(
-                f"{storage.join(run.output, folder, strange[0])} was made by a run over other input; "
+                f"{storage.join(run.output, folder, others[0])} was made by a run over other input; "
                 "choose another --output, or pass --overwrite to remove what is there"
             )
 
 
 def clear(run: Run) -> None:
-    """Removes every file of a corpus, and nothing else, from the output folder."""
-    for name in sorted(_NAMES & set(storage.listing(run.output))):
+    """Removes a corpus whose folder `check_output` has passed: the manifest first, so that it is none from then on."""
+    for name in ("manifest.json", "tokenizer.json", *_FOLDERS, "work"):
         storage.remove(storage.join(run.output, name))
 
 
-def check_writable(run: Run) -> None:
-    """Fails now rather than after hours where the output cannot be written."""
-    path = storage.join(run.output, "work", "writable")
-    with storage.publish(path) as temporary, open(temporary, "wb"):
-        pass
-    storage.remove(path)
+@contextlib.contextmanager
+def locked(run: Run) -> Iterator[None]:
+    """Keeps a second run out of a folder on local disk; ValueError where one is at work. It ends with the process."""
+    if not storage.is_local(run.output):
+        yield
+        return
+    path = storage.join(run.output, "work", "lock")
+    with storage.publish(storage.join(run.output, "work", "writable")) as temporary, open(temporary, "wb"):
+        pass  # fails now rather than after hours where the output cannot be written
+    with open(path.removeprefix("file://"), "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"another run is at work in {run.output}; wait for it, or choose another --output"
+            ) from None
+        yield
 
 
 def remove_unfinished(run: Run) -> None:
     """Removes what a killed run left half-written."""
-    for folder in (run.output, *(storage.join(run.output, name) for name in _FOLDERS)):
-        storage.remove_unfinished(folder)
+    work = ("work", f"work/{run.fingerprint[:16]}")
+    for name in ("", *_FOLDERS, *work, *(f"{work[1]}/{kind}" for kind in ("keys", "candidates", "edges"))):
+        storage.remove_unfinished(storage.join(run.output, name) if name else run.output)
 
 
 def _expected(run: Run, folder: str) -> list[str]:

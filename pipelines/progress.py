@@ -24,7 +24,7 @@ Report = Callable[[int, int, float], None]  # rows read and kept so far, share o
 @contextlib.contextmanager
 def reporting(folder: str | None, name: str, task: int) -> Iterator[Report]:
     """Gives a task a function to say how far it is; the last word is that it is done."""
-    state = {"read": 0, "kept": 0, "share": 0.0}
+    state = {"since": time.time(), "read": 0, "kept": 0, "share": 0.0}
     last = 0.0
 
     def write() -> None:
@@ -70,7 +70,6 @@ class Meter:
 
     def __init__(self, folder: str, stage: str, names: dict[str, int]) -> None:
         self._folder, self._stage, self._names = folder, stage, names
-        self._start = time.monotonic()
 
     def line(self) -> str:
         """Tasks done, pages per second, kept share and time left of the round that runs."""
@@ -85,11 +84,11 @@ class Meter:
         found, count = states[name], self._names[name]
         done = sum(state["share"] == 1.0 for state in found)
         read, kept = (int(sum(state[field] for state in found)) for field in ("read", "kept"))
-        seconds = max(time.monotonic() - self._start, 1e-3)
+        seconds = max(time.time() - min((state["since"] for state in found), default=time.time()), 1e-3)
         share = sum(state["share"] for state in found) / count
         label = self._stage if name == self._stage else f"{self._stage}: {name}"
         line = f"{label}: {done}/{count} tasks, {read} read ({read / seconds:.1f}/s)"
-        if read:
+        if kept < read:
             line += f", {kept / read:.1%} kept"
         if done == count:
             return f"{line}, {_clock(seconds)}"

@@ -4,14 +4,13 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from curation import recipe as recipes
 from curation import storage, versions
 from curation.ids import Ids
 from curation.recipe import Recipe
-from curation.sources import Task
+from curation.sources import Archive, Task
 
 _MAX_SHARDS_OF_FEW_PARTS = 8
 _PARTS_OF_A_SHARD = 10  # 640 MiB of compressed archive
@@ -32,7 +31,7 @@ class Run:
 
     output: str
     tasks: tuple[Task, ...]
-    inputs: tuple[tuple[str, int], ...]  # path and bytes
+    inputs: tuple[Archive, ...]
     recipe_file: str  # name, for messages
     recipe_text: str
     language: str | None
@@ -67,14 +66,14 @@ class Run:
     @functools.cached_property
     def extract_fingerprints(self) -> list[str]:
         """By task: the digest of all that decides its part of `filtered` and `rejected`."""
-        sizes = dict(self.inputs)
-        before = [repr(step) for step in self.recipe.before]
-        return [self._digest("extract", before, [dataclasses.astuple(task), sizes[task.path]]) for task in self.tasks]
+        known = {archive.path: [archive.size, archive.digest] for archive in self.inputs}
+        before = [self.recipe.text_sha256, *map(repr, self.recipe.before)]
+        return [self._digest("extract", before, [dataclasses.astuple(task), known[task.path]]) for task in self.tasks]
 
     @functools.cached_property
     def fingerprint(self) -> str:
         """The digest of all that decides `documents`: the whole input, since duplicates may lie anywhere in it."""
-        return self._digest("deduplicate", repr(self.recipe), self.recipe_text, self.extract_fingerprints)
+        return self._digest("deduplicate", repr(self.recipe), self.extract_fingerprints)
 
     @functools.cached_property
     def tokens_fingerprint(self) -> str:
@@ -123,11 +122,6 @@ class Run:
         count = max(min(parts, _MAX_SHARDS_OF_FEW_PARTS), -(-parts // _PARTS_OF_A_SHARD))
         cuts = [parts * number // count for number in range(count + 1)]
         return [ShardTask(number, count, tuple(range(cuts[number], cuts[number + 1]))) for number in range(count)]
-
-
-def sizes(inputs: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
-    """Input sizes by path, in the form that `Run` holds."""
-    return tuple(sorted(inputs.items()))
 
 
 @functools.lru_cache(4)

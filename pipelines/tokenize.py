@@ -19,22 +19,21 @@ _BATCH = 256  # documents encoded at a time
 
 
 def write_tokenizer(_: int, *, run: Run) -> int:
-    """Writes `tokenizer.json`: the user's, or one trained on the curated documents."""
-    made = run.token_work("tokenizer.json")
-    if storage.exists(made):
+    """Writes the run's own copy of `tokenizer.json`: the user's, or one trained on the curated documents."""
+    path = run.token_work("tokenizer.json")
+    if storage.exists(path):
         return 0
     texts = (document.text for part in range(len(run.tasks)) for document in parts.documents(run.documents(part)))
     content = run.tokenizer or tokens.train(texts, run.vocab_size)
-    for path in (run.tokenizer_path(), made):
-        with storage.publish(path) as temporary, open(temporary, "wb") as file:
-            file.write(content)
+    with storage.publish(path) as temporary, open(temporary, "wb") as file:
+        file.write(content)
     return 1
 
 
 def write_shards(task: ShardTask, *, run: Run) -> int:
     """Writes one training and one validation shard: the documents of consecutive parts, by their hosts."""
-    with storage.open_read(run.tokenizer_path()) as file:
-        encoder = tokens.load(file.read(), run.tokenizer_path())
+    with storage.open_read(run.token_work("tokenizer.json")) as file:
+        encoder = tokens.load(file.read(), run.tokenizer_name)
     count = 0
     with contextlib.ExitStack() as stack:
         report = stack.enter_context(progress.reporting(run.progress, "shards", task.number))
@@ -47,13 +46,14 @@ def write_shards(task: ShardTask, *, run: Run) -> int:
             writers[split] = stack.enter_context(
                 contextlib.closing(shards.ShardWriter(temporary, info, fingerprint=run.tokens_fingerprint))
             )
+        total = sum(parts.ledger_of(run.documents(part)).kept for part in task.parts)
         documents = (document for part in task.parts for document in parts.documents(run.documents(part)))
         while batch := list(itertools.islice(documents, _BATCH)):
             for document, ids in zip(batch, encoder.encode([document.text for document in batch]), strict=True):
                 split = shards.SPLITS[urls.is_validation(document.url, run.validation_share)]
                 writers[split].add(ids, _columns(document))
             count += len(batch)
-            report(count, count, 0.5)
+            report(count, count, count / total)
     return count
 
 

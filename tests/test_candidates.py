@@ -31,6 +31,7 @@ def slow_pairs(rows):
             for document, text in sorted(members):
                 first_of_text.setdefault(text, document)
             found |= {(b, a, False) for a, b in itertools.combinations(sorted(first_of_text.values()), 2)}
+            found |= {(b, first_of_text[text], False) for b, text in members if b != first_of_text[text]}
     return sorted(found)
 
 
@@ -54,7 +55,7 @@ def test_small_groups_give_all_pairs_of_texts_in_any_order(rows, seed):
         ([(1, 5, 0, False), (2, 6, 0, False)], []),
         ([(1, 5, 8, False), (1, 6, 9, False)], [(6, 5, False)]),
         ([(1, 6, 9, False), (1, 5, 8, False)], [(6, 5, False)]),
-        ([(1, 5, 8, False), (1, 6, 8, False)], []),  # one text: its exact key says so
+        ([(1, 5, 8, False), (1, 6, 8, False), (1, 7, 8, False)], [(6, 5, False), (7, 5, False)]),  # of one text
         ([(1, 5, 8, True), (1, 6, 8, True), (1, 7, 8, True)], [(6, 5, True), (7, 5, True)]),
         ([(1, 5, 8, True), (1, 6, 9, False)], []),  # an exact key is no band key
         ([(1, 5, 8, False), (1, 6, 9, False), (2, 5, 8, False), (2, 6, 9, False)], [(6, 5, False)]),
@@ -86,6 +87,7 @@ def test_a_chain_through_a_large_group_stays_connected():
 
 
 def test_copies_of_one_text_do_not_crowd_out_the_others():
-    """A thousand copies and two other texts: three texts, three pairs."""
+    """A thousand copies and two other texts: three pairs of texts, and each copy with the first."""
     rows = [(1, document, 7, False) for document in range(1000)] + [(1, 1000, 8, False), (1, 1001, 9, False)]
-    assert find(rows) == [(1000, 0, False), (1001, 0, False), (1001, 1000, False)]
+    copies = [(document, 0, False) for document in range(1, 1000)]
+    assert find(rows) == [*copies, (1000, 0, False), (1001, 0, False), (1001, 1000, False)]

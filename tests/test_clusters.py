@@ -16,36 +16,34 @@ def find(edges):
 
 
 def slow_components(edges):
-    """The smallest node of each node's component, by walking."""
+    """The smallest node of each node's component, and how many edges away it is, by walking."""
     neighbours = collections.defaultdict(set)
     for one, other, *_ in edges:
         neighbours[one].add(other)
         neighbours[other].add(one)
-    smallest = {}
+    smallest, distance = {}, {}
     for node in sorted(neighbours):
-        if node not in smallest:
-            waiting = [node]
-            while waiting:
-                current = waiting.pop()
-                if current not in smallest:
-                    smallest[current] = node
-                    waiting += neighbours[current]
-    return smallest
+        waiting = [(node, 0)]
+        for current, steps in waiting:  # breadth first, while it grows
+            if current not in smallest:
+                smallest[current], distance[current] = node, steps
+                waiting += [(neighbour, steps + 1) for neighbour in sorted(neighbours[current])]
+    return smallest, distance
 
 
 def slow_clusters(edges):
-    smallest = slow_components(edges)
+    smallest, distance = slow_components(edges)
     drops = []
     for node in sorted(smallest):
         kept = smallest[node]
         if node != kept:
             ties = [
-                (other != kept, not is_exact, -similarity, other)
+                (not is_exact, -similarity, other)
                 for document, second, similarity, is_exact in edges
                 for here, other in ((document, second), (second, document))
-                if here == node
+                if here == node and distance[other] == distance[node] - 1
             ]
-            _, not_exact, negative, through = min(ties)
+            not_exact, negative, through = min(ties)
             drops.append((node, kept, through, -negative, not not_exact))
     sizes = collections.Counter(smallest.values())
     return drops, sorted(sizes.items())

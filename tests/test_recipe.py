@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 import pathlib
 
 import pytest
@@ -135,7 +136,9 @@ def test_a_recipe_by_name():
     name, text = recipe.read_source("fineweb")
     assert name == "fineweb.py"
     assert text == pathlib.Path(fineweb.__file__).read_text("utf-8")
-    assert recipe.of_source(name, text) == fineweb.RECIPE
+    found = recipe.of_source(name, text)
+    assert found.text_sha256 == hashlib.sha256(text.encode()).hexdigest()
+    assert dataclasses.replace(found, text_sha256="") == fineweb.RECIPE
 
 
 def test_a_recipe_by_path(tmp_path):

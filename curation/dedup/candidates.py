@@ -11,9 +11,9 @@ _MAX_ALL_PAIRS = 32  # documents of one key up to which every pair is a candidat
 def pairs(keys: np.ndarray) -> np.ndarray:
     """The candidate pairs, PAIR[n], sorted and distinct, of all keys of one partition, KEY[n].
 
-    Documents of one text are a pair without more (`is_exact`), each with the first of them; only that first one is
-    compared with other texts. Of many texts under one key, which templates and boilerplate make, each is compared with
-    the first 32 and with the one before it, so that a key of n documents costs 33 n comparisons and not n squared.
+    Documents of one text are each paired with the first of them alone, and only that one with other texts. Of many
+    texts under one key, which templates and boilerplate make, each is compared with the first 32 and with the one
+    before it, so that a key of n documents costs 33 n comparisons and not n squared.
     """
     keys = np.sort(keys, order=["is_exact", "key", "document"])
     starts = np.flatnonzero(
@@ -24,11 +24,12 @@ def pairs(keys: np.ndarray) -> np.ndarray:
         if stop - start < 2:
             continue
         group = keys[start:stop]
+        is_exact = bool(group["is_exact"][0])
         documents = group["document"].tolist()
-        if group["is_exact"][0]:
-            found += [(document, documents[0], True) for document in documents[1:]]
-        else:
-            _, first = np.unique(group["text"], return_index=True)
+        _, first, same = np.unique(group["text"], return_index=True, return_inverse=True)
+        firsts = documents[:1] * len(documents) if is_exact else [documents[place] for place in first[same]]
+        found += [(one, other, is_exact) for one, other in zip(documents, firsts, strict=True) if one != other]
+        if not is_exact:
             found += _of_texts([documents[place] for place in sorted(first)])
     return np.unique(np.array(found, PAIR))
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from curation.rules.characters import ALL_PUNCTUATION
 from curation.rules.rule import Verdict
+from curation.rules.stop_words import STOP_WORDS
 from curation.text import Text
 
 
@@ -92,7 +93,7 @@ class GopherQuality:
     max_ellipsis_lines: float = 0.3  # of lines
     min_alphabetic_words: float = 0.8  # of words
     min_stop_words: int = 2  # distinct
-    stop_words: tuple[str, ...] = ("the", "be", "to", "of", "and", "that", "have", "with")
+    stop_words: tuple[str, ...] = STOP_WORDS["en"]
 
     def measure(self, text: Text) -> dict[str, float]:
         """Counts and shares of words and lines."""
