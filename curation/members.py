@@ -14,7 +14,7 @@ from typing import BinaryIO
 GZIP_MAGIC = b"\x1f\x8b\x08"
 _CHUNK = 1 << 16  # bytes read at a time
 _SCAN = 1 << 20  # bytes searched at a time for the next record
-_PROBE = 1 << 12  # compressed bytes inflated to see whether a gzip magic is a record's
+PROBE = 1 << 12  # compressed bytes inflated to see whether a gzip magic is a record's
 _MAX_INFLATED = 1 << 30  # bytes; a member that inflates to more is damage, not a record
 _MAX_HEADER = 1 << 18  # bytes of one WARC header
 _LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,18})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
@@ -53,6 +53,12 @@ def header_size(data: bytes) -> int:
     return min(ends, default=len(data))
 
 
+def content_length(data: bytes) -> int | None:
+    """The length of a record's block as its WARC header says, or None where it does not."""
+    found = _LENGTH.search(data[: header_size(data)])
+    return int(found[1]) if found else None
+
+
 def read(file: BinaryIO, start: int, stop: int, *, max_bytes: int) -> Iterator[Member | Damage]:
     """The members that start inside [start, stop), in order, and what lies between them that is none.
 
@@ -61,9 +67,8 @@ def read(file: BinaryIO, start: int, stop: int, *, max_bytes: int) -> Iterator[M
     bounds what is kept of one member's inflated bytes. One thing cannot be told: where a range starts inside a page
     that itself holds an archive, the records of that look like the crawl's.
     """
-    gzipped = is_gzip(file)
-    find, take, is_start = _GZIP if gzipped else _PLAIN
-    position = start if start == 0 else find(file, start)
+    find, take, is_start = _GZIP if is_gzip(file) else _PLAIN
+    position = find(file, start) if start else _after_blank(file, 0)
     while position is not None and (position < stop or (position > start and not is_start(file, position))):
         found = take(file, position, max_bytes)
         if isinstance(found, Damage):
@@ -76,6 +81,17 @@ def read(file: BinaryIO, start: int, stop: int, *, max_bytes: int) -> Iterator[M
         position = found.offset + found.length
 
 
+def _after_blank(file: BinaryIO, position: int) -> int:
+    """The first offset from `position` on that holds no line break; the end of the file where there is none."""
+    file.seek(position)
+    while window := file.read(_CHUNK):
+        rest = window.lstrip(b"\r\n")
+        if rest:
+            return position + len(window) - len(rest)
+        position += len(window)
+    return position
+
+
 def _find_gzip(file: BinaryIO, position: int) -> int | None:
     """The first offset from `position` on where a gzip member holds a WARC record."""
     while True:
@@ -83,7 +99,11 @@ def _find_gzip(file: BinaryIO, position: int) -> int | None:
         window = file.read(_SCAN)
         at = window.find(GZIP_MAGIC)
         while at != -1:
-            if _holds_record(file, position + at, window[at : at + _PROBE]):
+            head = window[at : at + PROBE]
+            if len(head) < PROBE:
+                file.seek(position + at)
+                head = file.read(PROBE)
+            if holds_record(head):
                 return position + at
             at = window.find(GZIP_MAGIC, at + 1)
         if len(window) < _SCAN:
@@ -91,10 +111,8 @@ def _find_gzip(file: BinaryIO, position: int) -> int | None:
         position += len(window) - len(GZIP_MAGIC) + 1
 
 
-def _holds_record(file: BinaryIO, offset: int, head: bytes) -> bool:
-    if len(head) < _PROBE:
-        file.seek(offset)
-        head = file.read(_PROBE)
+def holds_record(head: bytes) -> bool:
+    """Whether these first bytes of a gzip member inflate to the start of a WARC record."""
     try:
         return zlib.decompressobj(31).decompress(head, 64).lstrip(b"\r\n").startswith(b"WARC/")
     except zlib.error:
@@ -104,8 +122,8 @@ def _holds_record(file: BinaryIO, offset: int, head: bytes) -> bool:
 def _starts_gzip(file: BinaryIO, offset: int) -> bool:
     """Whether a record starts at `offset`, or the archive ends there."""
     file.seek(offset)
-    head = file.read(_PROBE)
-    return not head or (head.startswith(GZIP_MAGIC) and _holds_record(file, offset, head))
+    head = file.read(PROBE)
+    return not head or (head.startswith(GZIP_MAGIC) and holds_record(head))
 
 
 def _take_gzip(file: BinaryIO, offset: int, max_bytes: int) -> Member | Damage:
@@ -151,48 +169,40 @@ def _find_plain(file: BinaryIO, position: int) -> int | None:
 
 
 def _starts_plain(file: BinaryIO, offset: int) -> bool:
-    """Whether a record starts at `offset`, after line breaks or not, or nothing else follows."""
+    """Whether a record starts at `offset`, or the archive ends there."""
     file.seek(offset)
-    head = file.read(_PROBE).lstrip(b"\r\n")
-    return not head or head.startswith(b"WARC/")
+    head = file.read(5)
+    return not head or head == b"WARC/"
 
 
 def _take_plain(file: BinaryIO, offset: int, max_bytes: int) -> Member | Damage:
     file.seek(offset)
     head = file.read(_CHUNK)
-    blank = len(head) - len(head.lstrip(b"\r\n"))
-    if blank == len(head):
-        return Member(offset, 0, b"", 0)  # nothing but line breaks up to the end
-    if not head[blank:].startswith(b"WARC/"):
+    if not head:
+        return Member(offset, 0, b"", 0)
+    if not head.startswith(b"WARC/"):
         return Damage(offset, 0, "not_a_record", repr(head[:40]))
-    if header_size(head[blank:]) == len(head) - blank and len(head) == _CHUNK:
+    if header_size(head) == len(head) == _CHUNK:
         head += file.read(_MAX_HEADER - _CHUNK)
-    header_end = blank + header_size(head[blank:])
-    header = head[:header_end]
+    header = head[: header_size(head)]
     if not header.endswith(b"\n"):
         return Damage(offset, 0, "damaged_record", f"no end of the WARC header within {len(head)} bytes")
 
-    file.seek(offset + header_end)
-    length = _LENGTH.search(header)
+    length = content_length(header)
     if length is None:
         return Damage(offset, 0, "damaged_record", "the WARC header has no Content-Length")
-    size = header_end + int(length[1])
-    data = header + file.read(max(min(size, max_bytes) - header_end, 0))
-    if len(data) < min(size, max_bytes):
-        return Damage(offset, 0, "truncated_record", f"the archive ends {len(data)} bytes into {size} of this record")
-
-    file.seek(offset + size)
-    rest = file.read(64)
-    gap = len(rest) - len(rest.lstrip(b"\r\n"))
-    if not rest:
-        at_end = file.seek(0, 2)
-        if at_end < offset + size:
-            return Damage(offset, 0, "truncated_record", f"the archive ends {at_end - offset} bytes into {size}")
-    elif gap < len(rest) and not rest[gap:].startswith(b"WARC/"):
+    size = len(header) + length
+    at_end = file.seek(0, 2)
+    if at_end < offset + size:
         return Damage(
-            offset, 0, "damaged_record", f"no record follows after its Content-Length of {length[1].decode()}"
+            offset, 0, "truncated_record", f"the archive ends {at_end - offset} bytes into {size} of this record"
         )
-    return Member(offset, size + gap, data[blank:][:max_bytes], size - blank)
+    end = _after_blank(file, offset + size)
+    if not _starts_plain(file, end):
+        evidence = f"no record follows after its Content-Length of {length}"
+        return Damage(offset, 0, "damaged_record", evidence)
+    file.seek(offset)
+    return Member(offset, end - offset, file.read(min(size, max_bytes)), size)
 
 
 _GZIP = (_find_gzip, _take_gzip, _starts_gzip)

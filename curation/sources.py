@@ -51,7 +51,9 @@ def archives(patterns: Sequence[str]) -> list[storage.Entry]:
     for pattern in patterns:
         entries = storage.glob(pattern)
         if not entries:
-            raise ValueError(f"--input {pattern}: no file matches; check the path and quote the pattern")
+            is_folder = storage.exists(pattern)
+            what = "is a folder; give its files, such as FOLDER/*.warc.gz" if is_folder else "no file matches"
+            raise ValueError(f"--input {pattern}: {what}; check the path and quote the pattern")
         found.update((entry.path, entry) for entry in entries)
     by_name: dict[str, storage.Entry] = {}
     for path, entry in sorted(found.items()):
@@ -113,6 +115,11 @@ def _problem(file: BinaryIO, entry: storage.Entry, allow_truncated: bool) -> str
         return _no_archive(path, head.evidence)
     if isinstance(head, members.Member) and not head.data.lstrip(b"\r\n").startswith(b"WARC/"):
         return _no_archive(path, repr(head.data[:40]))
+    if isinstance(head, members.Member) and members.is_gzip(file) and _shares_member(file):
+        return (
+            f"{path} holds several records in one gzip member; recompress it with one member a record, as "
+            "`warcio recompress` does, or leave it out of --input"
+        )
     if not allow_truncated and (cut := _cut_off(file, entry.size)) is not None:
         return (
             f"{path} is truncated: its last record starts at byte {cut} and never ends; download it again, "
@@ -126,6 +133,14 @@ def _no_archive(path: str, found: str) -> str:
         f"{path} is no WARC archive: expected a record that starts with WARC/ (plain, or gzip with one member a "
         f"record), found {found}; leave it out of --input"
     )
+
+
+def _shares_member(file: BinaryIO) -> bool:
+    """Whether more than one record lies in the archive's first gzip member."""
+    first = next(members.read(file, 0, 1, max_bytes=_TAIL), None)
+    if not isinstance(first, members.Member) or not (length := members.content_length(first.data)):
+        return False
+    return first.data[members.header_size(first.data) + length :].lstrip(b"\r\n").startswith(b"WARC/")
 
 
 def _cut_off(file: BinaryIO, size: int) -> int | None:
@@ -142,8 +157,8 @@ def _cut_off(file: BinaryIO, size: int) -> int | None:
     while at != -1:
         inflater = zlib.decompressobj(31)
         try:
-            head = inflater.decompress(tail[at:], 64)
-            if head.lstrip(b"\r\n").startswith(b"WARC/"):
+            if members.holds_record(tail[at : at + members.PROBE]):
+                inflater.decompress(tail[at:], 64)
                 while not inflater.eof and inflater.unconsumed_tail:
                     inflater.decompress(inflater.unconsumed_tail, 1 << 20)
                 if not inflater.eof:

@@ -74,8 +74,10 @@ def glob(pattern: str) -> list[Entry]:
     """The files that match `pattern`, by path; the pattern itself where it has no wildcard and the file exists."""
     filesystem, inner = _resolve(pattern)
     prefix = pattern[: pattern.index("://") + 3] if "://" in pattern and not pattern.startswith("file://") else ""
-    if not any(character in inner for character in "*?["):
-        found = {inner: filesystem.info(inner)} if filesystem.exists(inner) else {}
+    if filesystem.exists(inner):  # as it stands, whatever wildcards its name may hold
+        found = {inner: filesystem.info(inner)}
+    elif not any(character in inner for character in "*?["):
+        found = {}
     else:
         found = filesystem.glob(inner, detail=True)
     entries = []
@@ -167,9 +169,11 @@ def _flush(path: str) -> None:
 
 
 def _resolve(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    if is_local(path):
+        return fsspec.filesystem("file"), os.path.abspath(path.removeprefix("file://"))
     try:
         # Without the cache of listings, in which files that other processes publish never appear.
-        filesystem, inner = fsspec.core.url_to_fs(path, **({} if is_local(path) else {"use_listings_cache": False}))
+        filesystem, inner = fsspec.core.url_to_fs(path, use_listings_cache=False)
     except ImportError as error:
         extra = "gcp" if path.startswith("gs://") else "aws" if path.startswith("s3://") else None
         way = f"pip install '.[{extra}]'" if extra else "install the fsspec package for it"

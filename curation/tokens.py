@@ -34,6 +34,7 @@ def load(content: bytes, name: str) -> Encoder:
     """The tokenizer of a tokenizer.json's bytes; ValueError where it is none, or names no end of text."""
     try:
         tokenizer = Tokenizer.from_str(content.decode())
+        tokenizer.encode("A first word, ünd 1 more: 字.\n")  # some fail at the first word that they do not know
     except Exception as error:  # the library raises bare Exception
         raise ValueError(
             f"--tokenizer {name} is no tokenizer file: {error}; give a tokenizer.json of the tokenizers library"

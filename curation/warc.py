@@ -49,7 +49,7 @@ def _of_member(member: members.Member, task: Task, skipped: collections.Counter[
 
     declared = _number(headers.get_header("Content-Length"))
     trailing = member.data[members.header_size(member.data) + max(declared, 0) :].lstrip(b"\r\n")
-    if trailing.startswith(b"WARC/"):
+    if declared >= 0 and trailing.startswith(b"WARC/"):
         evidence = "this gzip member holds more than one record; recompress the archive with one member a record"
         yield _rejection(task, member.offset, member.length, "", "records_share_a_member", None, evidence)
 

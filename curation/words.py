@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _PIECE_OR_SPACE = re.compile(r"\S+|\s+")
+_MAX_PIECE = 256  # characters; longer ones are cut, and only they are split otherwise than spaCy would
 _MAX_PIECES = 200_000  # remembered; about 40 MB
 _OTHER, _PUNCTUATION, _TERMINAL = range(3)
 
@@ -21,7 +22,7 @@ _OTHER, _PUNCTUATION, _TERMINAL = range(3)
 def words(text: str) -> list[str]:
     """The tokens of `text` without white space; punctuation marks are tokens of their own."""
     memory = _memory()
-    pieces = text.split()
+    pieces = [slice_ for piece in text.split() for slice_ in _bounded(piece)]
     memory.learn(pieces)
     known = memory.tokens
     return [token for piece in pieces for token in known[piece]]
@@ -30,7 +31,7 @@ def words(text: str) -> list[str]:
 def num_sentences(line: str) -> int:
     """The sentences of `line` as spaCy's sentencizer counts them; 0 for an empty line."""
     memory = _memory()
-    pieces = _PIECE_OR_SPACE.findall(line)
+    pieces = [slice_ for piece in _PIECE_OR_SPACE.findall(line) for slice_ in _bounded(piece)]
     memory.learn([piece for piece in pieces if not piece.isspace()])
     count, seen_terminal = int(bool(line)), False
     for number, piece in enumerate(pieces):
@@ -45,6 +46,13 @@ def num_sentences(line: str) -> int:
             elif seen_terminal and kind == _OTHER:
                 count, seen_terminal = count + 1, False
     return count
+
+
+def _bounded(piece: str) -> list[str]:
+    """A piece in slices that spaCy, whose time is quadratic in runs of punctuation, splits within 5 ms each."""
+    if len(piece) <= _MAX_PIECE or piece.isspace():
+        return [piece]
+    return [piece[at : at + _MAX_PIECE] for at in range(0, len(piece), _MAX_PIECE)]
 
 
 class _Memory:

@@ -100,6 +100,8 @@ def _run(args: argparse.Namespace, beam_options: PipelineOptions, stages: Sequen
         f"{len(run.inputs)} archives, {size / 1e6:.1f} MB, {len(run.tasks)} tasks, recipe {run.recipe.name}", flush=True
     )
     if launch.is_dry_run(beam_options):
+        if options.is_local(beam_options):
+            raise ValueError("--dry_run: the local runner cannot translate without running; name another --runner")
         for stage in stages:
             launch.run(stage.rounds(run, stage.tasks(run)), args, beam_options)
             print(f"{stage.name}: translated, not run", flush=True)

@@ -100,4 +100,5 @@ def _explained(error: Exception) -> Exception:
             "it was, with fewer --workers or a smaller --task-mib in a new --output"
         )
     # Anything else is a defect, or damage to files of the run: its traceback is what helps.
-    return RuntimeError(f"a task failed: {text.strip().splitlines()[-1]}\n{text}")
+    last = text.strip().splitlines()[-1].partition(" [while running")[0]
+    return RuntimeError(f"a task failed: {last.removeprefix('RuntimeError: ')}")

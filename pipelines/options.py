@@ -57,6 +57,9 @@ def parse(flags: argparse.ArgumentParser, argv: Sequence[str] | None) -> tuple[a
     unknown |= {flag.lstrip("-") for flag in beam_flags if not flag.startswith("--")} - _values(beam_flags)
     if unknown:
         flags.error(f"neither this program nor Beam knows {', '.join(f'--{flag}' for flag in sorted(unknown))}")
+    args.input = [os.path.expanduser(pattern) for pattern in args.input]
+    for name in ("output", "recipe", "tokenizer"):  # which a shell leaves alone in --output=~/corpus
+        setattr(args, name, getattr(args, name) and os.path.expanduser(getattr(args, name)))
     if args.workers is None:
         args.workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for name, least in (("workers", 1), ("task_mib", 1)):

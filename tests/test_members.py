@@ -296,3 +296,13 @@ def test_is_gzip(content, expected):
 )
 def test_header_size(data, size):
     assert members.header_size(data) == size
+
+
+@pytest.mark.parametrize("blank", [b"\n" * 200, b"\r\n" * 40_000, b"\n" * 5000])
+def test_blank_lines_between_plain_records_lose_and_double_nothing(blank):
+    records = [response(b"<p>%d</p>" % number) for number in range(3)]
+    content = blank.join(records)
+    found = read(content)
+    assert [one.data for one in found] == [record[:-4] for record in records]
+    for cut in range(0, len(content), 97):
+        assert read(content, cut) == found

@@ -231,7 +231,7 @@ def test_an_unknown_kind_of_storage_is_one_sentence(call):
     [("gs", "pip install '.[gcp]'"), ("s3", "pip install '.[aws]'"), ("other", "install the fsspec package for it")],
 )
 def test_a_package_that_is_not_installed_is_one_sentence(monkeypatch, scheme, way):
-    def refuse(path):
+    def refuse(path, **_):
         raise ImportError("Please install it")
 
     monkeypatch.setattr(storage.fsspec.core, "url_to_fs", refuse)

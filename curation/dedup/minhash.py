@@ -39,8 +39,13 @@ def normalize(text: str) -> str:
     text = _NUMBER.sub("0", text.lower()).translate(_TO_BLANKS)
     text = _SPACE.sub(" ", text.strip())
     if not text.isascii():
-        text = "".join(c for c in unicodedata.normalize("NFD", text) if unicodedata.category(c) != "Mn")
+        # Marks go before the decomposition too, whose time is quadratic in a run of them.
+        text = _without_marks(unicodedata.normalize("NFD", _without_marks(text)))
     return text.strip()
+
+
+def _without_marks(text: str) -> str:
+    return "".join(character for character in text if unicodedata.category(character) != "Mn")
 
 
 def shingles(text: str, size: int) -> np.ndarray:

@@ -1,0 +1,182 @@
+"""What is kept, what is made anew and what is refused when a command is started again."""
+
+import fcntl
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from curation import manifest
+from curation.recipe import read_source
+from pipelines import curate, deduplicate, extract, tokenize
+from tests import prose, warc_builder
+from tests.conftest import SAMPLE
+
+OWN_RULE = """
+import dataclasses
+
+@dataclasses.dataclass(frozen=True)
+class NoFerry:
+    def measure(self, text):
+        return {"ferries": text.content.count(WORD)}
+
+    def reason(self, signals):
+        return ("ferry", "ferries") if signals["ferries"] else None
+
+"""
+
+
+@pytest.fixture
+def flags(tmp_path: Path) -> list[str]:
+    """Eight pages in one archive, the last two with the text of the first."""
+    pages = [prose.page(prose.text(number % 6)) for number in range(8)]
+    records = [warc_builder.response(page, url=f"http://site{n}.example/") for n, page in enumerate(pages)]
+    (tmp_path / "crawl.warc.gz").write_bytes(warc_builder.archive(records))
+    flags = ["--input", f"{tmp_path}/crawl.warc.gz", "--output", f"{tmp_path}/out", "--workers", "1"]
+    return [*flags, "--vocab-size", "300"]
+
+
+def own_recipe(path: Path, word: str) -> str:
+    """FineWeb with a rule of its own, which drops texts that hold the word."""
+    _, text = read_source("fineweb")
+    text = text.replace("RECIPE = ", f"WORD = {word!r}\n{OWN_RULE}RECIPE = ")
+    path.write_text(text.replace("ExactDuplicates(),", "NoFerry(), ExactDuplicates(),"))
+    return str(path)
+
+
+def reasons(folder: Path) -> list[str]:
+    """The reasons of all rejections, in order."""
+    return [row["reason"] for row in pq.read_table(folder / "rejected").to_pylist()]
+
+
+def test_a_rule_that_changed_is_applied_anew(flags, tmp_path, capsys):
+    """Only the body of a rule of the recipe's own differs: parts made with the old one are not used."""
+    recipe = own_recipe(tmp_path / "mine.py", "walnut")
+    assert extract.main([*flags, "--recipe", recipe]) == 0
+    own_recipe(tmp_path / "mine.py", " the ")
+    assert curate.main([*flags, "--recipe", recipe]) == 1
+    assert "was made by another run" in capsys.readouterr().err
+    assert curate.main([*flags, "--recipe", recipe, "--overwrite"]) == 1
+    assert reasons(tmp_path / "out").count("ferry") == 8
+
+
+def test_a_rule_of_the_recipes_own_reaches_the_workers(flags, tmp_path):
+    recipe = own_recipe(tmp_path / "mine.py", "walnut")
+    assert curate.main([*flags, "--recipe", recipe, "--workers", "2"]) == 0
+    kept = pq.read_table(tmp_path / "out/documents").column("text").to_pylist()
+    assert [text for text in kept if "walnut" in text] == []
+    assert reasons(tmp_path / "out").count("ferry") > 0
+
+
+def test_near_duplicates_alone_find_equal_texts(flags, tmp_path):
+    _, text = read_source("fineweb")
+    (tmp_path / "near.py").write_text(text.replace("        ExactDuplicates(),\n", ""))
+    assert curate.main([*flags, "--recipe", str(tmp_path / "near.py")]) == 0
+    rows = [row for row in pq.read_table(tmp_path / "out/rejected").to_pylist() if row["step"] == "NearDuplicates"]
+    assert [(row["url"], row["value"]) for row in rows] == [("http://site6.example/", 1), ("http://site7.example/", 1)]
+
+
+def test_another_vocabulary_between_does_not_leave_its_tokenizer(flags, tmp_path, monkeypatch):
+    """Vocabulary 300, 400 and 300 again, the first two stopped before their shards."""
+    assert extract.main(flags) == deduplicate.main(flags) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(tokenize, "write_shards", lambda task, *, run: 1 / 0)
+        for size in ("300", "400"):
+            assert tokenize.main([*flags[:-1], size]) == 1
+    assert tokenize.main(flags) == 0
+    assert manifest.load(f"{tmp_path}/out").tokenizer["vocab_size"] == 300
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "documents/thesis.txt", "tokens/notes"])
+def test_overwrite_removes_nothing_that_is_not_ours(name, flags, tmp_path, capsys):
+    assert curate.main(flags) == 0
+    (tmp_path / "out" / name).write_text("chapter one")
+    before = sorted((tmp_path / "out").rglob("*"))
+    assert curate.main([*flags, "--overwrite"]) == 1
+    assert f"holds {name}, which is no part of a corpus" in capsys.readouterr().err
+    assert sorted((tmp_path / "out").rglob("*")) == before
+
+
+def test_two_runs_do_not_share_a_folder(flags, tmp_path, capsys):
+    (tmp_path / "out/work").mkdir(parents=True)
+    with open(tmp_path / "out/work/lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert curate.main(flags) == 1
+    assert "another run is at work in" in capsys.readouterr().err
+    assert curate.main(flags) == 0
+
+
+def test_a_row_that_vanished_is_noticed(flags, tmp_path, capsys):
+    """The ledger in the part's metadata says more documents than the part holds."""
+    assert extract.main(flags) == deduplicate.main(flags) == 0
+    (path,) = (tmp_path / "out/documents").iterdir()
+    table = pq.read_table(path)
+    pq.write_table(table.slice(1).replace_schema_metadata(pq.read_metadata(path).metadata), path)
+    assert tokenize.main(flags) == 1
+    assert "the books do not close: the ledger says 6, documents holds 5 rows" in capsys.readouterr().err
+    assert not (tmp_path / "out/manifest.json").exists()
+
+
+def test_the_local_runner_does_not_run_dry(flags, tmp_path, capsys):
+    assert curate.main([*flags, "--dry_run=True"]) == 1
+    assert "the local runner cannot translate without running" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_german_pages_of_the_sample_are_kept_when_german_is_asked_for(tmp_path):
+    flags = ["--input", f"{SAMPLE}/*.warc.gz", "--output", f"{tmp_path}/out", "--workers", "1", "--vocab-size", "300"]
+    assert curate.main([*flags, "--language", "de"]) == 0
+    hosts = {url.split("/")[2] for url in pq.read_table(tmp_path / "out/documents").column("url").to_pylist()}
+    assert hosts == {"www.flusstal-bote.example"}
+
+
+def test_a_language_without_stop_words_is_refused(flags, capsys):
+    assert curate.main([*flags, "--language", "ja"]) == 1
+    assert "GopherQuality has stop words for de, en," in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["filtered", "work", "documents", "tokens"])
+def test_killed_with_two_workers_in_any_stage(stage, sample_corpus, sample_flags, tmp_path):
+    """SIGKILL as soon as the folder appears; the next start gives the bytes of a run that was not killed."""
+    output = tmp_path / "out"
+    command = [sys.executable, "-m", "pipelines.curate", *sample_flags, "--output", str(output), "--workers", "2"]
+    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not any((output / stage).glob("*/keys" if stage == "work" else "*")):
+        assert run.poll() is None
+        time.sleep(0.005)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    assert not (output / "manifest.json").exists()
+    time.sleep(3)  # for the workers to see that it is gone
+    assert curate.main([*sample_flags, "--output", str(output), "--workers", "2"]) == 0
+    for expected in sorted(sample_corpus.rglob("*.*")):
+        if expected.is_file() and expected.name != "manifest.json":
+            assert (output / expected.relative_to(sample_corpus)).read_bytes() == expected.read_bytes()
+    shutil.rmtree(output)
+
+
+@pytest.mark.slow
+def test_ctrl_c_says_how_to_go_on(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.curate",
+        "--input",
+        f"{SAMPLE}/*.warc.gz",
+        "--output",
+        f"{tmp_path}/out",
+    ]
+    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "out/filtered").exists():
+        assert run.poll() is None
+        time.sleep(0.01)
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=30)
+    assert (run.returncode, said.strip()) == (130, "stopped; start the same command again to go on")
