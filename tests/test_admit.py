@@ -173,3 +173,11 @@ def refused(corpus, beginning):
     with pytest.raises(ValueError, match=re.escape(beginning)) as caught:
         admit(corpus)
     assert str(caught.value).startswith(beginning)
+
+
+def test_a_shard_that_the_manifest_no_longer_lists_is_missed(tmp_path):
+    corpus = write_corpus(tmp_path / "corpus", [["one", "two"], ["three"]])
+    outputs = tuple(file for file in manifests.load(corpus).outputs if "train-00001" not in file.path)
+    write_manifest(corpus, outputs=outputs)
+    with pytest.raises(ValueError, match="says num_documents 3, and its shards hold 2; "):
+        admit(corpus)

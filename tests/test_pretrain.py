@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import re
 import resource
 import shutil
 import signal
@@ -357,3 +358,15 @@ def test_a_full_disk_leaves_no_half_checkpoint(corpus, tmp_path):
     )
     assert os.listdir(f"{run}/checkpoints") == []
     assert [entry["step"] for entry in log(run)] == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_settings_edited_behind_its_back_are_refused(corpus, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert pretrain.main(["--corpus", corpus, "--output", str(run), *FLAGS, "--stop-after", "2"]) == 0
+    before = (run / "run.json").read_text()
+    (run / "run.json").write_text(re.sub(r'"learning_rate": [\d.e-]+', '"learning_rate": 9.0', before))
+    refused(capsys, ["--output", str(run), "--resume"], f"run.json in {run} has other settings than {run}/checkpoints/")
+    (run / "run.json").write_text(re.sub(r'"threads": \d+', '"threads": "x"', before))
+    refused(
+        capsys, ["--output", str(run), "--resume"], f"{run}/run.json is not a run of this version (its threads is 'x')"
+    )

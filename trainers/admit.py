@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -74,6 +75,7 @@ def admit(path: str, *, contents: bool = True) -> Corpus:
         if contents:
             _check_tokens(shard, manifest)
         shards[shard.info.split].append(shard)
+    _check_sums(path, shards, manifest)
     train, validation = Split.of(shards["train"]), Split.of(shards["validation"])
     if not train.num_tokens:
         raise ValueError(
@@ -96,6 +98,21 @@ def _digest(files: list[OutputFile], manifest: Manifest) -> str:
     """The manifest's own digest would do, but it holds the time and machine of the run that wrote it."""
     described = [[file.path, file.sha256] for file in files] + [["tokenizer", manifest.tokenizer["sha256"]]]
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()
+
+
+def _check_sums(path: str, shards: Mapping[str, list[Shard]], manifest: Manifest) -> None:
+    """A shard that is missing from the manifest's list would be missed by nothing else."""
+    opened = [shard for split in shards.values() for shard in split]
+    found = {
+        "num_documents": sum(shard.table.num_rows for shard in opened),
+        "num_tokens": sum(shard.num_tokens for shard in opened),
+    }
+    for name, count in found.items():
+        if count != getattr(manifest, name):
+            raise ValueError(
+                f"{storage.join(path, manifests.NAME)} says {name} {getattr(manifest, name)}, and its shards hold "
+                f"{count}; {_REMEDY}"
+            )
 
 
 def _check_tokenizer(path: str, manifest: Manifest) -> None:

@@ -87,7 +87,7 @@ def follow(
     make_deterministic(settings.threads)
     decoder = model.build(SIZES[settings.size], vocab_size=corpus.vocab_size, seed=settings.seed).to(settings.device)
     adamw = optimizer.adamw(decoder, learning_rate=settings.learning_rate)
-    done = restore(folder, decoder, adamw, plan=plan) if args.resume else 0
+    done = restore(folder, decoder, adamw, plan=plan, settings=dataclasses.asdict(settings)) if args.resume else 0
     if args.stop_after and args.stop_after <= done:
         raise ValueError(f"--stop-after {args.stop_after}: the run in {folder} has taken {done} steps already")
     print(report.introduction(run, corpus, held_out), flush=True)
@@ -178,16 +178,24 @@ def fields(step: loop.Step) -> dict[str, Any]:
     }
 
 
-def restore(folder: str, decoder: model.Decoder, adamw: torch.optim.Optimizer, *, plan: Plan) -> int:
+def restore(
+    folder: str, decoder: model.Decoder, adamw: torch.optim.Optimizer, *, plan: Plan, settings: Mapping[str, Any]
+) -> int:
     """Loads the newest checkpoint and returns its step; 0 and the first weights where none was saved yet."""
     checkpoint.remove_unfinished(folder)
     saved = checkpoint.saved(folder)
     if not saved:
         return 0
     step, path = max(saved.items())
-    if (found := checkpoint.read_about(path).get("plan_sha256")) != plan.sha256:
+    about = checkpoint.read_about(path)
+    if (found := about.get("plan_sha256")) != plan.sha256:
         raise ValueError(
             f"{path} is a checkpoint of another run: its plan is {found}, expected {plan.sha256}; remove it"
+        )
+    if about.get("settings") != settings:
+        raise ValueError(
+            f"{runs.NAME} in {folder} has other settings than {path}: found {settings}, expected "
+            f"{about.get('settings')}; put them back, or start another run"
         )
     checkpoint.load(path, decoder, adamw)
     return step

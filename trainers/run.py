@@ -75,7 +75,12 @@ def load(folder: str) -> Run:
         plan = Plan(**found.pop("plan"))
         if plan.sha256 != digest:
             raise ValueError("its plan is not the one of plan_sha256")
-        return Run(settings=Settings(**found.pop("settings")), plan=plan, **found)
+        settings = Settings(**found.pop("settings"))
+        for field in dataclasses.fields(settings):
+            value, kind = getattr(settings, field.name), field.type
+            if not isinstance(value, (int, float) if kind is float else kind):  # type: ignore[arg-type]
+                raise ValueError(f"its {field.name} is {value!r}")
+        return Run(settings=settings, plan=plan, **found)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} is not a run of this version ({error}); use the version that wrote it, or start another run"
