@@ -57,6 +57,17 @@ class Manifest:
             file.write("\n")
 
 
+_KINDS = {
+    "recipe": dict,
+    "settings": dict,
+    "ledger": dict,
+    "tokenizer": dict,
+    "num_documents": int,
+    "num_tokens": int,
+    "largest_token_id": int,
+}
+
+
 def load(corpus: str) -> Manifest:
     """The manifest of a finished corpus; ValueError where there is none or it is not one this version reads."""
     path = storage.join(corpus, NAME)
@@ -77,7 +88,11 @@ def load(corpus: str) -> Manifest:
         raise ValueError(f"{path} is not a manifest of this version: missing or unknown {odd}")
     try:
         found["outputs"] = tuple(OutputFile(**output) for output in found["outputs"])
-        return Manifest(**{**found, "inputs": tuple(found["inputs"])})
+        manifest = Manifest(**{**found, "inputs": tuple(found["inputs"])})
+        for name, kind in _KINDS.items():
+            if not isinstance(getattr(manifest, name), kind):
+                raise TypeError(f"{name} is {getattr(manifest, name)!r}")
+        return manifest
     except TypeError as error:
         raise ValueError(f"{path} is not a manifest of this version: {error}; make the corpus again") from None
 

@@ -98,7 +98,7 @@ def test_every_flag_is_in_the_table():
     table = README[README.index("| flag |") : README.index("The stages can be run alone")]
     flags = [flag for action in options.parser("curate", "")._actions for flag in action.option_strings]
     named = set(re.findall(r"--[\w-]+", table))
-    assert set(flags) - named == {"-h", "--help", "--task-mib"}
+    assert set(flags) - named == {"-h", "--help"}
 
 
 def test_links_and_paths_exist():

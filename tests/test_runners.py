@@ -8,12 +8,14 @@ from pathlib import Path
 
 import boto3
 import fsspec
+import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 
 from pipelines import curate
 from tests import prose, warc_builder
 
+PART = "part-00001-of-00002.parquet"
 DATAFLOW = [
     "--runner=DataflowRunner",
     "--project=some-project",
@@ -81,7 +83,20 @@ def test_s3_in_and_out(archives, s3, tmp_path):
     assert fetched.keys() == local.keys()
     assert len(local) == 2 * (4 + 2) + 1
     assert fetched["tokenizer.json"] == local["tokenizer.json"]
+    for name in local:
+        if name.startswith("documents/"):  # all but the path of the archive, which each row names as it was given
+            mine, theirs = (
+                pq.read_table(tmp_path / folder / name).drop_columns("warc") for folder in ("local", "fetched")
+            )
+            assert mine.equals(theirs) and mine.num_rows == 4
     assert curate.main(["--input", f"{s3}/crawl/*.warc.gz", "--output", f"{s3}/corpus", *flags]) == 1  # it is finished
+
+    fsspec.filesystem("s3").rm(
+        [f"{s3}/corpus/manifest.json", f"{s3}/corpus/filtered/{PART}", f"{s3}/corpus/documents/{PART}"]
+    )
+    assert curate.main(["--input", f"{s3}/crawl/*.warc.gz", "--output", f"{s3}/corpus", *flags]) == 0
+    fsspec.filesystem("s3").get(f"{s3}/corpus", str(tmp_path / "again"), recursive=True)
+    assert contents(tmp_path / "again") == fetched
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """Pages per second from archives to filtered documents: this project beside datatrove, in turn, on the same files.
 
-    python -m tests.benchmarks.against_datatrove --input '../shared/data/web/web-dev-0000[0-3]*' --workers 2
+    python -m tests.benchmarks.against_datatrove --input 'FOLDER/*.warc.gz' --workers 2
 
 datatrove 0.10.1 is installed into an environment of its own (build/benchmarks/). Both start cold in each round, with
 all their start-up; both read WARC, extract with trafilatura, keep English and apply FineWeb's rules; neither removes

@@ -1,6 +1,6 @@
 """Peak memory of all processes together while a corpus is made, on few files and on many.
 
-    python -m tests.benchmarks.memory --input '../shared/data/web/web-dev-*.warc.gz' --few 2 --workers 2
+    python -m tests.benchmarks.memory --input 'FOLDER/*.warc.gz' --few 2 --workers 2
 
 Sums the proportional set size (shared pages counted once) of the command and all its descendants five times a second.
 """
