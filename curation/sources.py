@@ -10,8 +10,8 @@ from typing import BinaryIO
 
 from curation import members, storage
 
-_MIN_TASK, _MAX_TASK = 2 << 20, 64 << 20  # bytes of compressed archive; the larger is some minutes of one core
-_FEW_TASKS = 32  # a small input is cut into about as many, so that workers end together and a restart loses little
+_MIN_TASK, _MAX_TASK = 1 << 20, 64 << 20  # bytes of compressed archive; the larger is some minutes of one core
+_FEW_TASKS = 64  # a small input is cut into about as many, so that workers end together and a restart loses little
 _ENDS = 1 << 16
 _TAIL = 1 << 20  # bytes read from the end of an archive to see whether its last record is whole
 
@@ -73,7 +73,7 @@ def check(entries: Sequence[storage.Entry], *, allow_truncated: bool) -> list[Ar
 
 
 def tasks(entries: Sequence[storage.Entry | Archive], *, task_bytes: int | None = None) -> list[Task]:
-    """Cuts each archive into equal ranges of about `task_bytes`; by default 64 MiB, less for an input below 2 GiB.
+    """Cuts each archive into equal ranges of about `task_bytes`; by default 64 MiB, less for an input below 4 GiB.
 
     The cuts depend on the input alone, never on the number of workers.
     """

@@ -42,8 +42,9 @@ def write_manifest(run: Run, circumstances: Mapping[str, Any]) -> None:
     books = funnel.books(run, deduplicated=True)
     _check_rows(files, books)
     if not books.kept:
+        print(*funnel.table(run, books), sep="\n", flush=True)
         raise ValueError(
-            f"no document is left of {books.read} pages; the table of {run.output}/rejected says why: choose another "
+            f"no document is left of {books.read} pages; the table above and {run.output}/rejected say why: choose another "
             "--recipe or --language, or more input"
         )
     with storage.publish(run.tokenizer_path()) as temporary, open(temporary, "wb") as file:

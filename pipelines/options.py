@@ -42,7 +42,7 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
     )
     add("--validation-share", type=float, default=0.01, metavar="X", help="share of hosts held out (default: 0.01)")
     add("--workers", type=int, default=None, metavar="N", help="local processes (default: all cores)")
-    add("--task-mib", type=int, metavar="N", help="MiB of archive in a task (default: by the input's size, 2 to 64)")
+    add("--task-mib", type=int, metavar="N", help="MiB of archive in a task (default: by the input's size, 1 to 64)")
     add("--allow-truncated", action="store_true", help="curate what is whole of archives that end in mid-record")
     add("--overwrite", action="store_true", help="remove the corpus that is in --output first")
     return result

@@ -61,7 +61,7 @@ def test_ranges(size, ranges):
     assert found == [Task(number, len(ranges), "a", *bounds) for number, bounds in enumerate(ranges)]
 
 
-@pytest.mark.parametrize("total, task", [(1 << 20, 1 << 20), (320 << 20, 10 << 20), (8 << 30, 64 << 20)])
+@pytest.mark.parametrize("total, task", [(1 << 20, 1 << 20), (320 << 20, 5 << 20), (8 << 30, 64 << 20)])
 def test_small_inputs_are_cut_finer(total, task):
     found = sources.tasks([Entry("a", total // 2), Entry("b", total // 2)])
     assert {task.stop - task.start for task in found} == {min(task, total // 2)}

@@ -57,10 +57,11 @@ class GopherRepetition:
         count, characters = repeats(text.nonempty_lines)
         signals["repeated_lines"] = count / len(text.nonempty_lines)
         signals["repeated_line_characters"] = characters / size
+        spaced, joined = _Joined(text.words, " "), _Joined(text.words, "")
         for n, _ in self.max_top_ngram:
-            signals[f"top_{n}gram"] = _top_ngram_characters(text.words, n) / size
+            signals[f"top_{n}gram"] = _top_ngram_characters(spaced.ngrams(n)) / size
         for n, _ in self.max_repeated_ngrams:
-            signals[f"repeated_{n}grams"] = _repeated_ngram_characters(text.words, n) / size
+            signals[f"repeated_{n}grams"] = _repeated_ngram_characters(joined.ngrams(n), n) / size
         return signals
 
     def reason(self, signals: Mapping[str, float]) -> Verdict | None:
@@ -128,18 +129,30 @@ class GopherQuality:
         return next(((reason, signal) for reason, signal, is_fault in faults if is_fault), None)
 
 
-def _top_ngram_characters(words: Sequence[str], n: int) -> int:
+class _Joined:
+    """Words joined once, so that every n-gram is a slice: much cheaper than joining each anew."""
+
+    def __init__(self, words: Sequence[str], separator: str) -> None:
+        self._text = separator.join(words)
+        self._gap = len(separator)
+        self._starts = [0, *itertools.accumulate(len(word) + self._gap for word in words)]
+
+    def ngrams(self, n: int) -> list[str]:
+        """Every n-gram, in order."""
+        text, gap = self._text, self._gap
+        return [text[start : end - gap] for start, end in zip(self._starts, self._starts[n:], strict=False)]
+
+
+def _top_ngram_characters(ngrams: Sequence[str]) -> int:
     """Characters of the most frequent n-gram, joined with spaces, times its count; the first among ties."""
-    ngrams = _slices(" ".join(words), list(map(len, words)), n, gap=1)
     if not ngrams:
         return 0
     ngram, count = collections.Counter(ngrams).most_common(1)[0]
     return len(ngram) * count
 
 
-def _repeated_ngram_characters(words: Sequence[str], n: int) -> int:
+def _repeated_ngram_characters(ngrams: Sequence[str], n: int) -> int:
     """Characters of n-grams that stood before, read left to right, skipping n words after each found."""
-    ngrams = _slices("".join(words), list(map(len, words)), n, gap=0)
     if len(set(ngrams)) == len(ngrams):
         return 0  # the common case, found without a loop
     seen: set[str] = set()
@@ -153,9 +166,3 @@ def _repeated_ngram_characters(words: Sequence[str], n: int) -> int:
             seen.add(ngram)
             position += 1
     return characters
-
-
-def _slices(joined: str, lengths: list[int], n: int, *, gap: int) -> list[str]:
-    """Every n-gram as a slice of the joined words: much cheaper than joining each anew."""
-    starts = [0, *itertools.accumulate(length + gap for length in lengths)]
-    return [joined[start : end - gap] for start, end in zip(starts, starts[n:], strict=False)]
