@@ -44,8 +44,8 @@ def write_manifest(run: Run, circumstances: Mapping[str, Any]) -> None:
     if not books.kept:
         print(*funnel.table(run, books), sep="\n", flush=True)
         raise ValueError(
-            f"no document is left of {books.read} pages; the table above and {run.output}/rejected say why: choose another "
-            "--recipe or --language, or more input"
+            f"no document is left of {books.read} pages; the table above and {run.output}/rejected say why: "
+            "choose another --recipe or --language, or more input"
         )
     with storage.publish(run.tokenizer_path()) as temporary, open(temporary, "wb") as file:
         file.write(content)
