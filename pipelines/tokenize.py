@@ -108,4 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Not this module's own `main`: workers cannot import what `-m` calls __main__.
+    from pipelines import tokenize
+
+    sys.exit(tokenize.main())
