@@ -179,4 +179,4 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
         time.sleep(0.01)
     run.send_signal(signal.SIGINT)
     _, said = run.communicate(timeout=30)
-    assert (run.returncode, said.strip()) == (130, "stopped; start the same command again to go on")
+    assert (run.returncode, said.splitlines()[-1]) == (130, "stopped; start the same command again to go on")
