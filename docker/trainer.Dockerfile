@@ -5,9 +5,11 @@ FROM pytorch/pytorch:2.10.0-cuda12.8-cudnn9-runtime
 
 WORKDIR /opt/curation
 # Only what the trainer reads: neither Beam nor an extractor comes along.
-RUN pip install --no-cache-dir 'fsspec[http]>=2026.1' 'numpy>=2,<2.5' 'pyarrow>=25,<26' 'tokenizers>=0.23,<0.24'
+RUN pip install --no-cache-dir 'fsspec>=2026.1' 'numpy>=2,<2.5' 'pyarrow>=25,<26' 'requests>=2.32,<3' \
+    'tokenizers>=0.23,<0.24' 'urllib3>=2,<3'
 COPY LICENSE ./
-COPY curation/__init__.py curation/manifest.py curation/shards.py curation/storage.py ./curation/
+COPY curation/__init__.py curation/manifest.py curation/shards.py curation/storage.py curation/versions.py ./curation/
+COPY curation/remote ./curation/remote
 COPY trainers ./trainers
 
 ENV PYTHONUNBUFFERED=1

@@ -2,12 +2,14 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 import uuid
 
+import fsspec
 import pytest
 
 from curation import storage
-from curation.storage import Entry, StorageError
+from curation.storage import Entry, Identity, StorageError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NO_SPACE = "no space is left there; free some or choose another --output, then start again"
@@ -140,6 +142,14 @@ def test_other_errors_stay_what_they_are(tmp_path, monkeypatch):
     assert (type(caught.value), caught.value.errno) == (OSError, errno.EIO)
 
 
+def test_what_is_read_meanwhile_is_not_blamed_on_the_output(tmp_path):
+    for error in (PermissionError("s3://in/a: access denied"), PermissionError(errno.EACCES, "Denied", "/in/a")):
+        with pytest.raises(PermissionError) as caught, storage.publish(f"{tmp_path}/part.parquet"):
+            raise error
+        assert caught.value is error
+    assert everything(tmp_path) == []
+
+
 def test_unfinished_files_are_removed(tmp_path):
     (tmp_path / ".writing-part.parquet-1234").write_bytes(b"half")
     (tmp_path / "part.parquet").write_bytes(b"whole")
@@ -181,6 +191,35 @@ def test_sizes_and_existence(tmp_path):
         storage.open_read(f"{tmp_path}/b")
 
 
+def test_ranges(tmp_path, memory):
+    for path in (f"{tmp_path}/a", f"file://{tmp_path}/a", f"{memory}/a"):
+        write(path, b"0123456789")
+        assert storage.read_range(path, 2, 5) == b"234"
+        assert storage.read_range(path, 5, 5) == b""
+        with pytest.raises(StorageError) as caught:
+            storage.read_range(path, 8, 12)
+        assert str(caught.value) == (
+            f"{path}: expected bytes 8 to 12, found 2 of them; it is not the file that was meant"
+        )
+
+
+def test_identity_of_what_has_no_versions_is_its_size(tmp_path, memory):
+    for folder in (str(tmp_path), memory):
+        write(f"{folder}/deep/a", b"12345")
+        assert storage.identity(f"{folder}/deep/a") == Identity(5, "")
+        for path, what in (("deep", "expected a file, found a folder"), ("b", "there is no such file")):
+            with pytest.raises(FileNotFoundError) as caught:
+                storage.identity(f"{folder}/{path}")
+            assert str(caught.value) == f"{folder}/{path}: {what}; check the path"
+
+
+def test_what_is_no_folder_has_no_names_in_it(tmp_path):
+    write(f"{tmp_path}/a")
+    assert storage.listing(f"{tmp_path}/a") == []
+    assert not storage.exists(f"{tmp_path}/a/b")
+    assert [storage.is_file(f"{tmp_path}{name}") for name in ("/a", "", "/a/b")] == [True, False, False]
+
+
 def test_remove(tmp_path):
     write(f"{tmp_path}/a/b/c")
     write(f"{tmp_path}/a/d")
@@ -217,6 +256,17 @@ def test_remote_storage_never_holds_half_a_file(memory):
     assert (read(f"{memory}/a"), storage.listing(memory)) == (b"content", ["a"])
 
 
+def test_a_full_temporary_folder_is_one_sentence(tmp_path, memory, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(StorageError) as caught, storage.publish(f"{memory}/a"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.strerror == (
+        f"cannot write {memory}/a: no space is left in {tmp_path}, where it is written first; free some, or set TMPDIR "
+        "to a folder with more (No space left on device)"
+    )
+    assert (everything(tmp_path), storage.exists(f"{memory}/a")) == ([], False)
+
+
 @pytest.mark.parametrize("call", [storage.open_read, storage.glob, storage.exists, storage.listing, write])
 def test_an_unknown_kind_of_storage_is_one_sentence(call):
     with pytest.raises(ValueError) as caught:
@@ -227,18 +277,29 @@ def test_an_unknown_kind_of_storage_is_one_sentence(call):
 
 
 @pytest.mark.parametrize(
-    "scheme, way",
-    [("gs", "pip install '.[gcp]'"), ("s3", "pip install '.[aws]'"), ("other", "install the fsspec package for it")],
+    "scheme, package, way",
+    [("gs", "gcsfs.core", "pip install '.[gcp]'"), ("s3", "s3fs", "pip install '.[aws]'")],
 )
-def test_a_package_that_is_not_installed_is_one_sentence(monkeypatch, scheme, way):
-    def refuse(path, **_):
-        raise ImportError("Please install it")
-
-    monkeypatch.setattr(storage.fsspec.core, "url_to_fs", refuse)
+def test_a_package_that_is_not_installed_is_one_sentence(monkeypatch, scheme, package, way):
+    monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ValueError) as caught:
         storage.open_read(f"{scheme}://bucket/a")
     assert str(caught.value) == (
-        f"{scheme}://bucket/a: this storage needs a package that is not installed; {way} (Please install it)"
+        f"{scheme}://bucket/a: this storage needs a package that is not installed; {way} "
+        f"(import of {package} halted; None in sys.modules)"
+    )
+
+
+def test_a_package_for_other_storage_that_is_not_installed_is_one_sentence(monkeypatch):
+    def refuse(path, **_):
+        raise ImportError("Please install it")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", refuse)
+    with pytest.raises(ValueError) as caught:
+        storage.open_read("other://bucket/a")
+    assert str(caught.value) == (
+        "other://bucket/a: this storage needs a package that is not installed; install the fsspec package for it "
+        "(Please install it)"
     )
 
 
@@ -255,6 +316,20 @@ def test_a_package_that_is_not_installed_is_one_sentence(monkeypatch, scheme, wa
 )
 def test_is_local(path, expected):
     assert storage.is_local(path) is expected
+
+
+@pytest.mark.parametrize(
+    "path, expected",
+    [
+        ("http://a/b", True),
+        ("HTTPS://a/b", True),
+        ("https", False),
+        ("gs://http/a", False),
+        ("file:///http://a", False),
+    ],
+)
+def test_is_http(path, expected):
+    assert storage.is_http(path) is expected
 
 
 @pytest.mark.parametrize(
