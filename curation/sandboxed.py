@@ -41,6 +41,7 @@ def main(max_memory: int, max_reply: int) -> None:
 def _answer(request: dict[str, Any], payload: bytes, max_reply: int) -> tuple[dict[str, Any], bytes]:
     try:
         html, name = charset.decode(payload, request["http_charset"])
+        html = html.removeprefix("\ufeff")  # a byte order mark, which is no text
         if wanted := request["first_look"]:
             score, other = first_look.look(html, wanted["language"])
             if score < wanted["min_score"]:

@@ -10,7 +10,6 @@ VERSION = "0.1.0"
 
 _LIBRARIES = (
     "brotli",
-    "charset-normalizer",
     "datasketch",
     "fasttext",
     "justext",
