@@ -16,10 +16,12 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from curation import language, recipe, sources, storage, tokens
-from pipelines import funnel, launch, made, options, progress
+from curation import language, recipe, storage, tokens
+from pipelines import funnel, inputs, launch, made, options, progress
 from pipelines.run import Run
 from pipelines.tasks import Round
+
+_SHOWN = 20  # of the tasks that failed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Stage:
     rounds: Callable[[Run, Sequence[Any]], list[Round]]
     needs: "Stage | None" = None  # the stage whose output it reads
     finish: Callable[[Run, Mapping[str, Any]], None] | None = None  # with times, machine and workers
+    failures: Callable[[Run, Sequence[Any]], list[str]] | None = None  # why tasks are not done, as they noted it
 
     def missing(self, run: Run) -> list[Any]:
         """The tasks whose output is not there yet; ValueError where another run's is."""
@@ -78,11 +81,12 @@ def plan(args: argparse.Namespace) -> Run:
         tokens.load(content, args.tokenizer)
     else:
         tokens.check_vocab_size(args.vocab_size)
-    archives = sources.check(sources.archives(args.input), allow_truncated=args.allow_truncated)
+    found = inputs.checked(args)
     return Run(
         output=args.output.rstrip("/") or "/",
-        tasks=tuple(sources.tasks(archives, task_bytes=args.task_mib and args.task_mib << 20)),
-        inputs=tuple(archives),
+        tasks=found.tasks,
+        inputs=found.archives,
+        access=args.access,
         recipe_file=recipe_file,
         recipe_text=recipe_text,
         language=args.language,
@@ -94,6 +98,11 @@ def plan(args: argparse.Namespace) -> Run:
 
 
 def _run(args: argparse.Namespace, beam_options: PipelineOptions, stages: Sequence[Stage]) -> int:
+    args.access = options.access(args, beam_options)
+    storage.use(args.access)
+    if args.dry_run:
+        print(inputs.estimate(args), flush=True)
+        return 0
     start, run = time.time(), plan(args)
     size = sum(archive.size for archive in run.inputs)
     print(
@@ -136,10 +145,21 @@ def _run_stage(
     with launch.worker_log() as terminal, progress.showing(stage.name, rounds, run, terminal):
         launch.run(rounds, args, beam_options)
     if left := stage.missing(run):
+        if stage.failures and (notes := stage.failures(run, left)):
+            _give_up(stage, len(rounds[0].tasks), notes)
         raise RuntimeError(
             f"{stage.name}: the runner reports success, but {len(left)} outputs are missing; start the same "
             "command again, and mistrust this runner"
         )
+
+
+def _give_up(stage: Stage, tasks: int, notes: Sequence[str]) -> None:
+    for note in notes[:_SHOWN]:
+        launch.say(f"failed: {note}")
+    raise storage.StorageError(
+        f"{stage.name}: {len(notes)} of {tasks} tasks could not read their archive, the first because of "
+        f"{notes[0].rstrip('.')}; start the same command again to do the missing tasks only"
+    )
 
 
 def _circumstances(start: float, workers: int) -> dict[str, Any]:

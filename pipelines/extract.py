@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Iterator, Sequence
 
-from curation import parts, walk, warc
+from curation import archives, parts, storage, walk, warc
 from curation.document import DOCUMENTS, REJECTED, Document, Rejection
 from curation.extract import Extractor
 from curation.ledger import Ledger
@@ -18,7 +18,17 @@ from pipelines.tasks import Round
 
 
 def extract_part(task: Task, *, run: Run) -> int:
-    """Writes one part: the pages of `task` through the recipe's first per-document steps."""
+    """Writes one part, or the reason why its archive could not be read: the other tasks go on."""
+    try:
+        return _extract_part(task, run)
+    except archives.Unreadable as error:
+        with storage.publish(run.failure(task.number)) as temporary, open(temporary, "w", encoding="utf-8") as file:
+            file.write(str(error))
+        return 0
+
+
+def _extract_part(task: Task, run: Run) -> int:
+    """The pages of `task` through the recipe's first per-document steps."""
     steps, fingerprint = run.recipe.before, run.extract_fingerprints[task.number]
     ledger, skipped = Ledger(), collections.Counter[str]()
     with contextlib.ExitStack() as stack:
@@ -56,6 +66,17 @@ def is_done(run: Run, task: Task) -> bool:
     return all_made(paths, parts.fingerprint_of, run.extract_fingerprints[task.number])
 
 
+def failures(run: Run, left: Sequence[Task]) -> list[str]:
+    """Why these parts could not be made, as far as their tasks have said."""
+    noted = set(storage.listing(storage.join(run.output, "work", "failed")))
+    found = []
+    for task in left:
+        if storage.base_name(path := run.failure(task.number)) in noted:
+            with storage.open_read(path) as file:
+                found.append(file.read().decode())
+    return found
+
+
 def rounds(run: Run, missing: Sequence[Task]) -> list[Round]:
     """All parts side by side."""
     return [Round("extract", missing, functools.partial(extract_part, run=run))]
@@ -80,7 +101,7 @@ def _extractor(run: Run) -> Iterator[Extractor]:
     idle.append(extractor)
 
 
-STAGE = command.Stage("extract", tasks, is_done, rounds)
+STAGE = command.Stage("extract", tasks, is_done, rounds, failures=failures)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -19,7 +19,7 @@ from apache_beam.runners.portability.portable_runner import JobServiceHandle
 from curation.storage import StorageError
 from pipelines import options, tasks
 
-_OURS = re.compile(r"\bStorageError: (.*?)(?: \[while running .*)?$", re.MULTILINE)
+_OURS = re.compile(r"\b(?:StorageError|Unreadable|PermissionError): (.*?)(?: \[while running .*)?$", re.MULTILINE)
 _ERRNO = re.compile(r"^\[Errno \d+\] ")
 
 
@@ -32,7 +32,7 @@ def run(rounds: Sequence[tasks.Round], args: argparse.Namespace, beam_options: P
         runner = _local_runner(beam_options, max(len(step.tasks) for step in rounds), args.workers)
     try:
         with beam.Pipeline(runner=runner, options=beam_options) as pipeline:
-            tasks.build(pipeline, rounds)
+            tasks.build(pipeline, rounds, args.access)
     except Exception as error:
         raise _explained(error) from error
 

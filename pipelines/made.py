@@ -88,7 +88,8 @@ def locked(run: Run) -> Iterator[None]:
 
 
 def remove_unfinished(run: Run) -> None:
-    """Removes what a killed run left half-written."""
+    """Removes what a killed run left half-written, and what another said of archives that it could not read."""
+    storage.remove(storage.join(run.output, "work", "failed"))
     work = ("work", f"work/{run.fingerprint[:16]}")
     for name in ("", *_FOLDERS, *work, *(f"{work[1]}/{kind}" for kind in ("keys", "candidates", "edges"))):
         storage.remove_unfinished(storage.join(run.output, name) if name else run.output)

@@ -7,6 +7,16 @@ from collections.abc import Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from curation.common_crawl import FORMATS
+from curation.remote.access import Access
+from curation.remote.fetch import Patience
+
+_SELECTIONS = {
+    "hosts": "only pages of these hosts and their subdomains, found by the crawl's index",
+    "url-languages": "only pages whose first language is one of these, such as eng, by the crawl's index",
+    "mime": "only pages of these detected media types, by the crawl's index",
+}
+_S3 = ("s3_endpoint_url", "s3_region_name", "s3_access_key_id", "s3_secret_access_key", "s3_session_token")
 _LOCAL_RUNNERS = {None, "DirectRunner", "FnApiRunner", "SwitchingDirectRunner"}
 
 
@@ -20,14 +30,7 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = result.add_argument
-    add(
-        "--input",
-        nargs="+",
-        action="extend",
-        required=True,
-        metavar="GLOB",
-        help="WARC files: local, gs://, s3://, https://",
-    )
+    _add_input(result)
     add("--output", required=True, metavar="DIR", help="the corpus folder; a run that was stopped goes on in it")
     add("--recipe", default="fineweb", help="a recipe's name, or the path of a Python file (default: fineweb)")
     add("--language", metavar="CODE", help="keep this language, such as de (default: the recipe's)")
@@ -45,7 +48,39 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
     add("--task-mib", type=int, metavar="N", help="MiB of archive in a task (default: by the input's size, 1 to 64)")
     add("--allow-truncated", action="store_true", help="curate what is whole of archives that end in mid-record")
     add("--overwrite", action="store_true", help="remove the corpus that is in --output first")
+    add("--dry-run", action="store_true", help="say files, bytes, tasks, time and cost, and stop")
+    add("--core-hour-price", type=float, default=0.07, metavar="USD", help="for --dry-run (default: 0.07)")
     return result
+
+
+def _add_input(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("where the archives come from")
+    source = group.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--input",
+        nargs="+",
+        action="extend",
+        metavar="GLOB",
+        help="WARC, ARC or WET files: local, gs://, s3://, https://",
+    )
+    source.add_argument("--crawl", metavar="NAME", help="a crawl of Common Crawl, such as CC-MAIN-2024-51")
+    add = group.add_argument
+    add("--crawl-base", default="https://data.commoncrawl.org", metavar="URL", help="s3://commoncrawl, or a mirror")
+    add("--files", metavar="A:B", help="archives of the crawl by number, such as 0:10")
+    add("--segment", metavar="ID", help="archives of one segment of the crawl")
+    add("--format", choices=FORMATS, help="warc, or wet: text that is extracted already (default: as files are named)")
+    for name, what in (("hosts", "HOST"), ("url-languages", "CODE"), ("mime", "TYPE")):
+        add(f"--{name}", nargs="+", action="extend", default=[], metavar=what, help=_SELECTIONS[name])
+    add("--anonymous", action="store_true", help="read s3:// and gs:// archives without credentials")
+    add(
+        "--connections",
+        type=int,
+        default=4,
+        metavar="N",
+        help="requests over http at once, of all workers (default: 4)",
+    )
+    add("--attempts", type=int, default=8, metavar="N", help="tries of a request that fails (default: 8)")
+    add("--retry-wait", type=float, default=1.0, metavar="S", help="seconds before the second try, doubled each time")
 
 
 def parse(flags: argparse.ArgumentParser, argv: Sequence[str] | None) -> tuple[argparse.Namespace, PipelineOptions]:
@@ -57,17 +92,42 @@ def parse(flags: argparse.ArgumentParser, argv: Sequence[str] | None) -> tuple[a
     unknown |= {flag.lstrip("-") for flag in beam_flags if not flag.startswith("--")} - _values(beam_flags)
     if unknown:
         flags.error(f"neither this program nor Beam knows {', '.join(f'--{flag}' for flag in sorted(unknown))}")
-    args.input = [os.path.expanduser(pattern) for pattern in args.input]
-    for name in ("output", "recipe", "tokenizer"):  # which a shell leaves alone in --output=~/corpus
+    args.input = args.input and [os.path.expanduser(pattern) for pattern in args.input]
+    _check_input(flags, args)
+    for name in ("output", "recipe", "tokenizer", "crawl_base"):  # which a shell leaves alone in --output=~/corpus
         setattr(args, name, getattr(args, name) and os.path.expanduser(getattr(args, name)))
     if args.workers is None:
         args.workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for name, least in (("workers", 1), ("task_mib", 1)):
+    for name, least in (("workers", 1), ("task_mib", 1), ("connections", 1), ("attempts", 1), ("retry_wait", 0)):
         if getattr(args, name) is not None and getattr(args, name) < least:
             flags.error(f"--{name.replace('_', '-')} {getattr(args, name)}: expected at least {least}")
     if not 0 <= args.validation_share < 1:
         flags.error(f"--validation-share {args.validation_share}: expected a share from 0 up to 1")
     return args, options
+
+
+def _check_input(flags: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """Refuses flags that would have no effect, and splits lists that are written with commas."""
+    for name in _SELECTIONS:
+        key = name.replace("-", "_")
+        setattr(args, key, [part for value in getattr(args, key) for part in value.split(",") if part])
+    if args.crawl is None:
+        given = [name for name in ("files", "segment", *_SELECTIONS) if getattr(args, name.replace("-", "_"))]
+        if given:
+            flags.error(f"--{given[0]} selects from a crawl: give --crawl NAME instead of --input")
+
+
+def access(args: argparse.Namespace, options: PipelineOptions) -> Access:
+    """How this run comes by its storage: our flags, and Beam's for S3."""
+    inputs = [args.crawl_base] if args.crawl else args.input
+    buckets = {"/".join(path.split("/")[:3]) for path in inputs if path.startswith(("s3://", "gs://"))}
+    beam = options.get_all_options()
+    return Access(
+        anonymous=args.anonymous,
+        input_buckets=tuple(sorted(buckets)),
+        patience=Patience(connections=args.connections, attempts=args.attempts, first_wait=args.retry_wait),
+        **{name: beam.get(name) or "" for name in _S3},
+    )
 
 
 def is_local(options: PipelineOptions) -> bool:

@@ -10,6 +10,7 @@ from curation import recipe as recipes
 from curation import storage, versions
 from curation.ids import Ids
 from curation.recipe import Recipe
+from curation.remote.access import Access
 from curation.sources import Archive, Task
 
 _MAX_SHARDS_OF_FEW_PARTS = 8
@@ -39,6 +40,7 @@ class Run:
     tokenizer_name: str
     vocab_size: int
     validation_share: float  # of hosts
+    access: Access  # how storage is come by; decides nothing about what is made
     progress: str | None = None  # local folder where running tasks say how far they are
 
     @property
@@ -106,6 +108,10 @@ class Run:
     def tokenizer_path(self) -> str:
         """The corpus's tokenizer."""
         return storage.join(self.output, "tokenizer.json")
+
+    def failure(self, part: int) -> str:
+        """Why a part could not be made."""
+        return storage.join(self.output, "work", "failed", f"{self.tasks[part].part}.txt")
 
     def work(self, *names: str) -> str:
         """A file that lives from round to round of a run and is removed at its end."""

@@ -6,6 +6,9 @@ from typing import Any
 
 import apache_beam as beam
 
+from curation import storage
+from curation.remote.access import Access
+
 
 @dataclasses.dataclass(frozen=True)
 class Round:
@@ -24,13 +27,14 @@ class RunTasks(beam.PTransform):  # type: ignore[misc]
     """
 
     work: Callable[[Any], int]
+    access: Access
 
     def expand(self, tasks: Any) -> Any:
         """The Reshuffle keeps a runner from fusing the list and its work into one worker's bundle."""
-        return tasks | beam.Reshuffle() | beam.Map(self.work).with_output_types(int)
+        return tasks | beam.Reshuffle() | beam.Map(_do, self.work, self.access).with_output_types(int)
 
 
-def build(pipeline: beam.Pipeline, rounds: Sequence[Round]) -> None:
+def build(pipeline: beam.Pipeline, rounds: Sequence[Round], access: Access) -> None:
     """Adds the rounds to a pipeline, each waiting for the one before."""
     done = None
     for step in rounds:
@@ -39,8 +43,13 @@ def build(pipeline: beam.Pipeline, rounds: Sequence[Round]) -> None:
         tasks = pipeline | f"List {step.name}" >> beam.Create(list(step.tasks), reshuffle=False)
         if done is not None:
             tasks = tasks | f"Await {step.name}" >> beam.Map(_after, beam.pvalue.AsSingleton(done))
-        rows = tasks | step.name >> RunTasks(step.work)
+        rows = tasks | step.name >> RunTasks(step.work, access)
         done = rows | f"Count {step.name}" >> beam.CombineGlobally(sum)
+
+
+def _do(task: Any, work: Callable[[Any], int], access: Access) -> int:
+    storage.use(access)  # a worker process has heard nothing of the command line
+    return work(task)
 
 
 def _after(task: Any, _: Any) -> Any:

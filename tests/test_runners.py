@@ -1,6 +1,7 @@
 """The same corpus from other storage and other runners; no network but the loopback."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,10 +9,13 @@ from pathlib import Path
 
 import boto3
 import fsspec
+import gcp_storage_emulator.server
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 
+from curation import storage
 from pipelines import curate
 from tests import prose, warc_builder
 
@@ -60,6 +64,16 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.stop()
 
 
+@pytest.fixture
+def gcs(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server that speaks for Google Cloud Storage, and an empty bucket on it."""
+    server = gcp_storage_emulator.server.create_server("127.0.0.1", 0, in_memory=True, default_bucket="corpora")
+    server.start()
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{server._api._httpd.server_port}")
+    yield "gs://corpora"
+    server.stop()
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Files that must be the same, by name."""
     return {
@@ -97,6 +111,34 @@ def test_s3_in_and_out(archives, s3, tmp_path):
     assert curate.main(["--input", f"{s3}/crawl/*.warc.gz", "--output", f"{s3}/corpus", *flags]) == 0
     fsspec.filesystem("s3").get(f"{s3}/corpus", str(tmp_path / "again"), recursive=True)
     assert contents(tmp_path / "again") == fetched
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_google_cloud_storage_in_and_out(gcs, workers, sample_flags, sample_corpus, tmp_path):
+    """One worker, in this process, or two of their own make of a bucket what a local run makes of a folder."""
+    for path in Path(sample_flags[1]).parent.glob("*.warc.gz"):
+        with storage.publish(f"{gcs}/crawl/{path.name}") as temporary:
+            shutil.copy(path, temporary)
+    flags = ["--input", f"{gcs}/crawl/*.warc.gz", *sample_flags[2:], "--output", f"{gcs}/corpus", "--workers", workers]
+    assert curate.main(flags) == 0
+
+    expected = contents(sample_corpus)
+    for entry in storage.glob(f"{gcs}/corpus/**"):
+        copy = tmp_path / entry.path.removeprefix(f"{gcs}/corpus/")
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(storage.read_range(entry.path, 0, entry.size))
+    found = contents(tmp_path)
+    assert found.keys() == expected.keys()
+    assert found["tokenizer.json"] == expected["tokenizer.json"]
+    for name in found.keys() - {"tokenizer.json"}:
+        assert rows(tmp_path / name).equals(rows(sample_corpus / name)), name
+
+
+def rows(path: Path) -> pa.Table:
+    """What a part or shard holds, but for the path of the archive, which each row names as it was given."""
+    table = pq.read_table(path) if path.suffix == ".parquet" else pa.ipc.open_file(str(path)).read_all()
+    return table.drop_columns("warc")
 
 
 @pytest.mark.slow
