@@ -22,6 +22,10 @@ class Page:
     http_charset: str  # as the Content-Type header spells it; empty where it names none
     payload: bytes  # after transfer and content encoding
     digest: str  # sha1:<base32> of the payload
+    is_text: bool = False  # the payload is text that somebody else extracted, as in WET archives
+    truncated: str = (
+        ""  # why the crawler cut the payload, as it says (length, time, disconnect); empty where it did not
+    )
 
 
 @dataclasses.dataclass(frozen=True)

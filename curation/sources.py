@@ -1,19 +1,29 @@
 """Input patterns to tasks: byte ranges of archives, the same whatever the order of the patterns or the machine."""
 
+import collections
 import concurrent.futures
 import dataclasses
 import hashlib
 import itertools
-import zlib
-from collections.abc import Sequence
-from typing import BinaryIO
+from collections.abc import Iterable, Sequence
+from typing import BinaryIO, Protocol, TypeVar
 
-from curation import members, storage
+from curation import storage
+from curation.reading import codecs, members
+from curation.reading.records import Damage
 
 _MIN_TASK, _MAX_TASK = 1 << 20, 64 << 20  # bytes of compressed archive; the larger is some minutes of one core
 _FEW_TASKS = 64  # a small input is cut into about as many, so that workers end together and a restart loses little
 _ENDS = 1 << 16
-_TAIL = 1 << 20  # bytes read from the end of an archive to see whether its last record is whole
+_TAIL = 1 << 20  # bytes before the end of an archive, in which its last record should start
+
+
+class _HasPath(Protocol):
+    @property
+    def path(self) -> str: ...
+
+
+_Named = TypeVar("_Named", bound=_HasPath)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +35,8 @@ class Task:
     path: str
     start: int  # bytes
     stop: int  # bytes
+    format: str = "warc"  # or "wet", whose conversion records are the pages
+    ranges: tuple[tuple[int, int], ...] = ()  # where only these bytes of the archive are wanted
 
     @property
     def part(self) -> str:
@@ -38,7 +50,7 @@ class Archive:
 
     path: str
     size: int  # bytes
-    digest: str  # sha256 of its first and last 64 KiB
+    digest: str  # as its storage tells versions apart (ETag, generation), or sha256 of its first and last 64 KiB
 
 
 def archives(patterns: Sequence[str]) -> list[storage.Entry]:
@@ -55,26 +67,37 @@ def archives(patterns: Sequence[str]) -> list[storage.Entry]:
             what = "is a folder; give its files, such as FOLDER/*.warc.gz" if is_folder else "no file matches"
             raise ValueError(f"--input {pattern}: {what}; check the path and quote the pattern")
         found.update((entry.path, entry) for entry in entries)
-    by_name: dict[str, storage.Entry] = {}
-    for path, entry in sorted(found.items()):
-        name = storage.base_name(path)
-        if name in by_name:
+    return by_name(found.values())
+
+
+def by_name(archives: Iterable[_Named]) -> list[_Named]:
+    """Archives in the order of their file names; ValueError where two share one."""
+    found: dict[str, _Named] = {}
+    for archive in sorted(archives, key=lambda archive: archive.path):
+        name = storage.base_name(archive.path)
+        if name in found:
             raise ValueError(
-                f"--input: {by_name[name].path} and {path} have the same file name, which ids are made of; rename one"
+                f"{found[name].path} and {archive.path} have the same file name, which ids are made of; rename one"
             )
-        by_name[name] = entry
-    return [by_name[name] for name in sorted(by_name)]
+        found[name] = archive
+    return [found[name] for name in sorted(found)]
 
 
 def check(entries: Sequence[storage.Entry], *, allow_truncated: bool) -> list[Archive]:
-    """The files as archives, before any work starts; ValueError names the first that is none."""
+    """The files as archives, before any work starts; ValueError names the first that is none.
+
+    Over http only the size is asked for: what is there shows when it is fetched, once and whole.
+    """
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         return list(pool.map(lambda entry: _checked(entry, allow_truncated), entries))
 
 
-def tasks(entries: Sequence[storage.Entry | Archive], *, task_bytes: int | None = None) -> list[Task]:
+def tasks(
+    entries: Sequence[storage.Entry | Archive], *, task_bytes: int | None = None, format: str | None = None
+) -> list[Task]:
     """Cuts each archive into equal ranges of about `task_bytes`; by default 64 MiB, less for an input below 4 GiB.
 
+    What is fetched over http is one task, since it is fetched whole. `format` is warc or wet; by default as named.
     The cuts depend on the input alone, never on the number of workers.
     """
     if task_bytes is None:
@@ -82,91 +105,101 @@ def tasks(entries: Sequence[storage.Entry | Archive], *, task_bytes: int | None 
         task_bytes = min(max(total // _FEW_TASKS, _MIN_TASK), _MAX_TASK)
     ranges = []
     for entry in entries:
-        pieces = max(1, round(entry.size / task_bytes))
+        pieces = 1 if storage.is_http(entry.path) else max(1, round(entry.size / task_bytes))
         cuts = [entry.size * piece // pieces for piece in range(pieces + 1)]
         ranges += [(entry.path, start, stop) for start, stop in itertools.pairwise(cuts)]
-    return [Task(number, len(ranges), *rest) for number, rest in enumerate(ranges)]
+    return [
+        Task(number, len(ranges), path, start, stop, format or format_of(path))
+        for number, (path, start, stop) in enumerate(ranges)
+    ]
+
+
+def format_of(path: str) -> str:
+    """What an archive of this name holds: extracted text where it is named as Common Crawl names such, else pages."""
+    return "wet" if ".wet" in storage.base_name(path).lower() else "warc"
+
+
+def range_tasks(wanted: Iterable[tuple[str, Sequence[tuple[int, int]]]]) -> list[Task]:
+    """Tasks that read only these byte ranges of these archives, of about 64 MiB and one archive each."""
+    found = []
+    for path, ranges in wanted:
+        first, size = 0, 0
+        for place, (start, stop) in enumerate(ranges):
+            size += stop - start
+            if size >= _MAX_TASK or place == len(ranges) - 1:
+                found.append((path, tuple(ranges[first : place + 1])))
+                first, size = place + 1, 0
+    return [
+        Task(number, len(found), path, ranges[0][0], ranges[-1][1], "warc", ranges)
+        for number, (path, ranges) in enumerate(found)
+    ]
 
 
 def _checked(entry: storage.Entry, allow_truncated: bool) -> Archive:
-    try:
-        with storage.open_read(entry.path) as file:
-            if problem := _problem(file, entry, allow_truncated):
-                raise ValueError(problem)
-            file.seek(0)
-            ends = file.read(_ENDS)
-            file.seek(max(entry.size - _ENDS, 0))
-            return Archive(entry.path, entry.size, hashlib.sha256(ends + file.read(_ENDS)).hexdigest())
-    except PermissionError:
-        raise ValueError(
-            f"{entry.path} cannot be read: permission denied; change its permissions or leave it out of --input"
-        ) from None
-    except OSError as error:
-        raise ValueError(f"{entry.path} cannot be read: {error}; check the path and your access to it") from None
-
-
-def _problem(file: BinaryIO, entry: storage.Entry, allow_truncated: bool) -> str | None:
     path = entry.path
     if entry.size == 0:
-        return f"{path} is empty (0 bytes); download it again or leave it out of --input"
-    if not (head := next(members.read(file, 0, 1, max_bytes=64), None)):
-        return f"{path} holds nothing but blank lines; leave it out of --input"
-    if isinstance(head, members.Damage) and head.reason != "truncated_record":
-        return _no_archive(path, head.evidence)
-    if isinstance(head, members.Member) and not head.data.lstrip(b"\r\n").startswith(b"WARC/"):
-        return _no_archive(path, repr(head.data[:40]))
-    if isinstance(head, members.Member) and members.is_gzip(file) and _shares_member(file):
-        return (
-            f"{path} holds several records in one gzip member; recompress it with one member a record, as "
-            "`warcio recompress` does, or leave it out of --input"
-        )
-    if not allow_truncated and (cut := _cut_off(file, entry.size)) is not None:
-        return (
-            f"{path} is truncated: its last record starts at byte {cut} and never ends; download it again, "
-            "or pass --allow-truncated to curate what is whole"
-        )
-    return None
+        raise ValueError(f"{path} is empty (0 bytes); download it again or leave it out of --input")
+    if storage.is_http(path):
+        return named(path)
+    try:
+        with storage.open_read(path) as file:
+            if not members.holds_records(file):
+                raise ValueError(no_archive(file, path))
+            if storage.is_local(path) and not allow_truncated and (cut := _cut_off(file, entry.size)) is not None:
+                raise ValueError(
+                    f"{path} is truncated: its last record starts at byte {cut} and never ends; download it again, "
+                    "or pass --allow-truncated to curate what is whole"
+                )
+            return Archive(path, entry.size, storage.identity(path).version or _digest_of_ends(file, entry.size))
+    except PermissionError as error:
+        if not storage.is_local(path):
+            raise
+        raise ValueError(
+            f"{path} cannot be read: permission denied; change its permissions or leave it out of --input"
+        ) from error
+    except storage.StorageError:
+        raise
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error}; check the path and your access to it") from None
 
 
-def _no_archive(path: str, found: str) -> str:
+def named(path: str) -> Archive:
+    """An archive of which only size and version are asked for."""
+    found = storage.identity(path)
+    return Archive(path, found.size, found.version)
+
+
+def no_archive(file: BinaryIO, path: str) -> str:
+    """What is wrong with a file that holds no records."""
+    file.seek(0)
+    head = file.read(1 << 16)
+    if not head.lstrip(b"\r\n"):
+        return f"{path} holds nothing but blank lines; leave it out"
     return (
-        f"{path} is no WARC archive: expected a record that starts with WARC/ (plain, or gzip with one member a "
-        f"record), found {found}; leave it out of --input"
+        f"{path} is no WARC or ARC archive: expected a record (plain, or compressed by gzip, zstd, bzip2 or lz4), "
+        f"found {_start(file, head)}; leave it out"
     )
 
 
-def _shares_member(file: BinaryIO) -> bool:
-    """Whether more than one record lies in the archive's first gzip member."""
-    first = next(members.read(file, 0, 1, max_bytes=_TAIL), None)
-    if not isinstance(first, members.Member) or not (length := members.content_length(first.data)):
-        return False
-    return first.data[members.header_size(first.data) + length :].lstrip(b"\r\n").startswith(b"WARC/")
+def _start(file: BinaryIO, head: bytes) -> str:
+    """The first bytes of a file, inflated where they can be."""
+    if codec := codecs.of_archive(file):
+        try:
+            head = next(codec.start().feed(head), b"")
+        except codecs.Broken as error:
+            return str(error)
+    return repr(head[:40])
+
+
+def _digest_of_ends(file: BinaryIO, size: int) -> str:
+    file.seek(0)
+    ends = file.read(_ENDS)
+    file.seek(max(size - _ENDS, 0))
+    return hashlib.sha256(ends + file.read(_ENDS)).hexdigest()
 
 
 def _cut_off(file: BinaryIO, size: int) -> int | None:
     """Where the record starts that the end of the archive cuts off; None where the last one is whole."""
-    start = max(size - _TAIL, 0)
-    file.seek(start)
-    tail = file.read()
-    if not members.is_gzip(file):
-        at = start + max(tail.rfind(b"\nWARC/") + 1, 0)
-        last = list(members.read(file, at, size, max_bytes=64))
-        is_cut = last and isinstance(last[-1], members.Damage) and last[-1].reason == "truncated_record"
-        return last[-1].offset if is_cut else None
-    at = tail.rfind(members.GZIP_MAGIC)
-    while at != -1:
-        inflater = zlib.decompressobj(31)
-        try:
-            if members.holds_record(tail[at : at + members.PROBE]):
-                inflater.decompress(tail[at:], 64)
-                while not inflater.eof and inflater.unconsumed_tail:
-                    inflater.decompress(inflater.unconsumed_tail, 1 << 20)
-                if not inflater.eof:
-                    return start + at
-                rest = inflater.unused_data  # too little of one more record to be inflated?
-                is_cut = rest[:2] == members.GZIP_MAGIC[: min(len(rest), 2)] != b""
-                return size - len(rest) if is_cut else None
-        except zlib.error:
-            pass
-        at = tail.rfind(members.GZIP_MAGIC, 0, at)
-    return None
+    found = collections.deque(members.read(file, max(size - _TAIL, 0), size, max_bytes=_TAIL), maxlen=1)
+    last = found[0] if found else None
+    return last.offset if isinstance(last, Damage) and last.reason == "truncated_record" else None

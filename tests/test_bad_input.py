@@ -51,8 +51,8 @@ def test_no_file_matches(tmp_path, capsys):
     "content, sentence",
     [
         (b"", "is empty (0 bytes); download it again or leave it out of --input"),
-        (b"PK\x03\x04 a zip file" * 100, "is no WARC archive: expected a record that starts with WARC/"),
-        (warc_builder.member(b"only text"), "is no WARC archive: expected a record that starts with WARC/"),
+        (b"PK\x03\x04 a zip file" * 100, "is no WARC or ARC archive: expected a record"),
+        (warc_builder.member(b"only text"), "is no WARC or ARC archive: expected a record"),
         (warc_builder.archive(GOOD)[:-20], "is truncated: its last record starts at byte"),
     ],
 )

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation import members, sources, storage
+from curation import sources, storage
+from curation.reading import codecs
 from curation.sources import Task
 from curation.storage import Entry
 from tests.warc_builder import archive, member, response, starts, warcinfo
@@ -83,9 +84,7 @@ def test_two_archives_of_one_name_are_refused(tmp_path):
     first, second = put(tmp_path, "a/x.warc.gz", b"1"), put(tmp_path, "b/x.warc.gz", b"2")
     with pytest.raises(ValueError) as caught:
         sources.archives([second, first])
-    assert str(caught.value) == (
-        f"--input: {first} and {second} have the same file name, which ids are made of; rename one"
-    )
+    assert str(caught.value) == (f"{first} and {second} have the same file name, which ids are made of; rename one")
 
 
 @pytest.mark.parametrize("pattern", ["nothing.warc.gz", "*.warc.gz", "no/such/*"])
@@ -117,7 +116,7 @@ def test_an_empty_file_is_refused(tmp_path):
 
 def test_a_file_of_blank_lines_is_refused(tmp_path):
     path = put(tmp_path, "a.warc", b"\r\n\r\n")
-    assert refusal(path) == f"{path} holds nothing but blank lines; leave it out of --input"
+    assert refusal(path) == f"{path} holds nothing but blank lines; leave it out"
 
 
 @pytest.mark.parametrize(
@@ -135,8 +134,8 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path, content, found):
     path = put(tmp_path, "a.warc.gz", content)
     assert refusal(path) == refusal(path, allow_truncated=True)
     assert refusal(path) == (
-        f"{path} is no WARC archive: expected a record that starts with WARC/ (plain, or gzip with one member a "
-        f"record), found {found}; leave it out of --input"
+        f"{path} is no WARC or ARC archive: expected a record (plain, or compressed by gzip, zstd, bzip2 or lz4), "
+        f"found {found}; leave it out"
     )
 
 
@@ -205,7 +204,7 @@ def test_a_truncated_first_record_is_refused_unless_allowed(tmp_path):
 
 
 def test_a_magic_inside_the_last_record_is_no_record(tmp_path):
-    payload = NOISE + members.GZIP_MAGIC + NOISE
+    payload = NOISE + codecs.GZIP.magic + NOISE
     records = [response(b"first"), response(payload)]
     content = member(records[0]) + member(records[1], level=0)
     check(put(tmp_path, "a.warc.gz", content))

@@ -7,19 +7,37 @@ from collections.abc import Callable
 import brotli
 from warcio.bufferedreaders import ChunkedDataReader
 
+from curation.reading import codecs
 
-def decode(body: bytes, *, transfer_encoding: str, content_encoding: str, limit: int) -> bytes:
+_MAX_ENCODINGS = 5  # one upon the other; nobody has a reason for more than two
+
+
+def decode(
+    body: bytes, *, transfer_encoding: str, content_encoding: str, limit: int, is_truncated: bool = False
+) -> bytes:
     """The payload of a response, at most `limit` + 1 bytes of it; ValueError where an encoding's data is broken.
 
     Headers lie: crawlers store bodies decoded and leave the headers as they were. So an encoding that is declared and
-    not there is passed over; one that is there and breaks off is an error, since half a page is no page.
+    not there is passed over; one that is there and breaks off is an error, since half a page is no page, unless the
+    crawler says of itself that it cut the body.
     """
     if "chunked" in transfer_encoding.lower():
         body = ChunkedDataReader(io.BytesIO(body)).read(limit + 1)
-    for name in reversed(content_encoding.lower().split(",")):
+    for name in content_encoding.lower().split(",")[: -_MAX_ENCODINGS - 1 : -1]:
         if decoder := _DECODERS.get(name.strip()):
-            body = decoder(body, limit + 1)
+            try:
+                body = decoder(body, limit + 1)
+            except _BrokenOff as error:
+                if not is_truncated:
+                    raise
+                body = error.found
     return body[: limit + 1]
+
+
+class _BrokenOff(ValueError):
+    def __init__(self, found: bytes) -> None:
+        super().__init__(f"compressed payload breaks off after {len(found)} bytes")
+        self.found = found
 
 
 def _gzip(body: bytes, size: int) -> bytes:
@@ -42,7 +60,7 @@ def _inflate(body: bytes, size: int, window: int) -> bytes:
     try:
         found = inflater.decompress(body, size)
         if not inflater.eof and len(found) < size:
-            raise ValueError(f"compressed payload breaks off after {len(found)} bytes")
+            raise _BrokenOff(found)
     except zlib.error as error:
         raise ValueError(str(error)) from None
     return found
@@ -64,8 +82,24 @@ def _brotli(body: bytes, size: int) -> bytes:
             return body
         raise ValueError(str(error)) from None
     if size > 0 and not decoder.is_finished():
-        raise ValueError(f"compressed payload breaks off after {sum(map(len, found))} bytes")
+        raise _BrokenOff(b"".join(found))
     return b"".join(found)
+
+
+def _zstd(body: bytes, size: int) -> bytes:
+    if not body.startswith(codecs.ZSTD.magic):
+        return body
+    inflater, found = codecs.ZSTD.start(), bytearray()
+    try:
+        for piece in inflater.feed(body):
+            found += piece[: size - len(found)]
+            if len(found) >= size:
+                return bytes(found)
+    except codecs.Broken as error:
+        raise ValueError(str(error)) from None
+    if not inflater.eof:
+        raise _BrokenOff(bytes(found))
+    return bytes(found)
 
 
 _DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
@@ -73,4 +107,5 @@ _DECODERS: dict[str, Callable[[bytes, int], bytes]] = {
     "x-gzip": _gzip,
     "deflate": _deflate,
     "br": _brotli,
+    "zstd": _zstd,
 }

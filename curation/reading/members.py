@@ -1,209 +1,188 @@
-"""Finds the records of an archive one by one, inside a byte range, and carries on after damage.
+"""Finds the records of an archive inside a byte range, and carries on after damage.
 
-gzip archives of crawls hold one member per record, so a record can be found from any byte: scan for the gzip magic and
-inflate until the text says it is a WARC record. Readers that follow the stream instead lose the rest of a file at the
-first damaged member (measured with warcio 1.8.1: 149 of 250 records, without an exception).
+Compressed archives of crawls hold one member per record, so a record can be found from any byte: scan for the codec's
+magic and inflate until the text says it is a record. Readers that follow the stream instead lose the rest of a file at
+the first damaged member (measured with warcio 1.8.1: 149 of 250 records, without an exception).
 """
 
 import dataclasses
-import re
-import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import BinaryIO
 
-GZIP_MAGIC = b"\x1f\x8b\x08"
-_CHUNK = 1 << 16  # bytes read at a time
-_SCAN = 1 << 20  # bytes searched at a time for the next record
-PROBE = 1 << 12  # compressed bytes inflated to see whether a gzip magic is a record's
-_MAX_INFLATED = 1 << 30  # bytes; a member that inflates to more is damage, not a record
-_MAX_HEADER = 1 << 18  # bytes of one WARC header
-_LENGTH = re.compile(rb"^content-length:[ \t]*(\d{1,18})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
-_RECORD_START = re.compile(rb"\n(?=WARC/\d\.\d)")
+from curation.reading import codecs, record_header, records
+from curation.reading.inflated import Inflated
+from curation.reading.records import Damage, Record
+from curation.reading.window import Plain, Window
+
+_SCAN = 1 << 20  # bytes searched at a time for the next member
+_LOOK_BACK = 1 << 20  # bytes before a range in which a record is looked for that tells where its first one starts
+_HEAD = 1 << 20  # bytes from the start of an archive in which its first record must be
 
 
 @dataclasses.dataclass(frozen=True)
-class Member:
-    """The bytes of one record as they lie in the archive, inflated where it is compressed."""
-
-    offset: int  # bytes from the start of the archive
-    length: int  # bytes in the archive
-    data: bytes  # at most `max_bytes`
-    size: int  # bytes it has in truth; more than len(data) where it was cut
+class _Found:
+    item: Record | Damage
+    anchor: int | None  # where the record's bytes start, for all records of one member; None for bytes that are none
 
 
-@dataclasses.dataclass(frozen=True)
-class Damage:
-    """Bytes of an archive that are no intact record."""
+def read(file: BinaryIO, start: int, stop: int, *, max_bytes: int) -> Iterator[Record | Damage]:
+    """The records that start inside [start, stop), in order, and what lies between them that is none.
 
-    offset: int
-    length: int  # bytes passed over until the next record
-    reason: str
-    evidence: str
+    Ranges that meet give every record exactly once, whichever way the file is cut, and all damage once: bytes that are
+    no record belong to the record before them. `max_bytes` bounds what is kept of one record.
 
-
-def is_gzip(file: BinaryIO) -> bool:
-    """Whether the archive starts with a gzip member."""
-    file.seek(0)
-    return file.read(3) == GZIP_MAGIC
-
-
-def header_size(data: bytes) -> int:
-    """Bytes of a record's WARC header, its blank line included; len(data) where it has no end."""
-    ends = [at + len(mark) for mark in (b"\r\n\r\n", b"\n\n") if (at := data.find(mark)) != -1]
-    return min(ends, default=len(data))
-
-
-def content_length(data: bytes) -> int | None:
-    """The length of a record's block as its WARC header says, or None where it does not."""
-    found = _LENGTH.search(data[: header_size(data)])
-    return int(found[1]) if found else None
-
-
-def read(file: BinaryIO, start: int, stop: int, *, max_bytes: int) -> Iterator[Member | Damage]:
-    """The members that start inside [start, stop), in order, and what lies between them that is none.
-
-    Ranges that meet give every member exactly once, whichever way the file is cut, and all damage once: bytes that are
-    no record belong to the record before them, so a range reads on past its end until the next record. `max_bytes`
-    bounds what is kept of one member's inflated bytes. One thing cannot be told: where a range starts inside a page
-    that itself holds an archive, the records of that look like the crawl's.
+    A record's offset is where it starts in the file; where several share one compressed member, it is the member's
+    offset plus the record's place among them, and their length is 0. One thing cannot be told: where a range starts
+    inside a page of more than 1 MiB that itself holds an archive, the records of that look like the crawl's.
     """
-    find, take, is_start = _GZIP if is_gzip(file) else _PLAIN
-    position = find(file, start) if start else _after_blank(file, 0)
-    while position is not None and (position < stop or (position > start and not is_start(file, position))):
-        found = take(file, position, max_bytes)
-        if isinstance(found, Damage):
-            following = find(file, position + 1)
-            end = file.seek(0, 2) if following is None else following
-            found = dataclasses.replace(found, length=end - position)
-        if found.length == 0:
-            return  # the end of the file
-        yield found
-        position = found.offset + found.length
+    if start >= stop:
+        return
+    is_mine = start == 0
+    for found in _walk(file, max(start - _LOOK_BACK, 0), stop, max_bytes):
+        if found.anchor is not None:
+            if found.anchor >= stop:
+                return
+            is_mine = found.anchor >= start
+        elif found.item.offset >= stop and not is_mine:
+            return
+        if is_mine:
+            yield found.item
 
 
-def _after_blank(file: BinaryIO, position: int) -> int:
-    """The first offset from `position` on that holds no line break; the end of the file where there is none."""
-    file.seek(position)
-    while window := file.read(_CHUNK):
+def behind(file: BinaryIO, position: int, *, max_bytes: int) -> Iterator[Record | Damage]:
+    """What lies in the archive from a place on where a record is known to end."""
+    return (found.item for found in _chain(file, position, codec_of(file), max_bytes))
+
+
+def holds_records(file: BinaryIO) -> bool:
+    """Whether a record starts within the first MiB of a file, as in any archive."""
+    return _first(file, codec_of(file)) is not None
+
+
+def codec_of(file: BinaryIO) -> codecs.Codec | None:
+    """The compression of an archive, which damage to its first bytes does not hide; None where it has none."""
+    named = codecs.of_archive(file)
+    if named and _first(file, named) is not None:
+        return named
+    file.seek(0)
+    if record_header.starts(file.read(1 << 16).lstrip(b"\r\n")):
+        return None
+    found = [(place, codec) for codec in codecs.CODECS if (place := _first(file, codec)) is not None]
+    if found:
+        return min(found, key=lambda pair: pair[0])[1]
+    return named if _first(file, None) is None else None
+
+
+def _first(file: BinaryIO, codec: codecs.Codec | None) -> int | None:
+    """Where the first record of an archive of this compression starts."""
+    if codec is not None:
+        return _find_member(file, 0, codec, _HEAD)
+    file.seek(0)
+    return record_header.find(bytearray(b"\n" + file.read(_HEAD).lstrip(b"\r\n")), _HEAD)
+
+
+def _walk(file: BinaryIO, start: int, stop: int, max_bytes: int) -> Iterator[_Found]:
+    """What is found from the first record at or after `start` on, if that lies before `stop`."""
+    codec = codec_of(file)
+    first: int | None = start
+    if start and codec is not None:
+        first = _find_member(file, start, codec, stop)
+    elif start:
+        window = Window(Plain(file, start), start)
+        records.find_start(window, stop)
+        first = window.start
+    if first is not None:
+        yield from _chain(file, first, codec, max_bytes)
+
+
+def _chain(file: BinaryIO, position: int, codec: codecs.Codec | None, max_bytes: int) -> Iterator[_Found]:
+    """What is found from here on, one thing after another."""
+    if codec is not None:
+        yield from _members(file, position, codec, max_bytes)
+        return
+    for item in records.split(Window(Plain(file, position), position), max_bytes):
+        yield _Found(item, item.offset if _is_record(item) else None)
+
+
+def _members(file: BinaryIO, position: int, codec: codecs.Codec, max_bytes: int) -> Iterator[_Found]:
+    end = file.seek(0, 2)
+    while (position := _after_blank(file, position, codec)) < end:
+        file.seek(position)
+        head = file.read(40)
+        if head.startswith(codec.magic):
+            position = yield from _member(file, position, codec, max_bytes)
+            continue
+        following = _find_member(file, position + 1, codec, end) or end
+        reason = "truncated_record" if codec.magic.startswith(head) else "not_a_record"
+        yield _Found(Damage(position, following - position, reason, repr(head)), None)
+        position = following
+
+
+def _member(file: BinaryIO, position: int, codec: codecs.Codec, max_bytes: int) -> Generator[_Found, None, int]:
+    """What one member holds; returns where to look for the next."""
+    source = Inflated(file, position, codec)
+    window = Window(source)
+    anchor = position if source.starts_record(window.data) else None
+    last: Record | Damage | None = None
+    count, is_damaged = 0, False
+    for item in records.split(window, max_bytes):
+        if last is not None:
+            yield _Found(dataclasses.replace(last, offset=position + count - 1, length=0), anchor)
+        last, count, is_damaged = item, count + 1, is_damaged or isinstance(item, Damage)
+        if count > source.consumed:  # their offsets would be those of other members
+            source.problem = ("damaged_record", "this member holds more records than bytes")
+            last = Damage(0, 0, *source.problem)
+            break
+    following = source.end
+    if source.problem or (is_damaged and not _may_start(file, following, codec)):
+        # Bytes lost or lengths damaged, it may have taken in the start of the next.
+        following = _find_member(file, source.member + 1, codec, None) or file.seek(0, 2)
+    if source.problem and (last is None or not _is_record(last)):
+        last, count = Damage(0, 0, *source.problem), max(count, 1)
+    if last is not None:
+        length = following - position if count == 1 else 0
+        yield _Found(dataclasses.replace(last, offset=position + count - 1, length=length), anchor)
+    return following
+
+
+def _is_record(item: Record | Damage) -> bool:
+    return isinstance(item, Record) or item.reason != "not_a_record"
+
+
+def _after_blank(file: BinaryIO, position: int, codec: codecs.Codec) -> int:
+    """The first offset from `position` on that holds neither a line break nor a frame that holds nothing."""
+    while True:
+        file.seek(position)
+        window = file.read(64)
         rest = window.lstrip(b"\r\n")
-        if rest:
-            return position + len(window) - len(rest)
-        position += len(window)
-    return position
+        position += len(window) - len(rest)
+        if window and not rest:
+            continue
+        size = codecs.skippable(rest) if codec.name == "zstd" else 0
+        # Where a record lies inside, other ranges find it there; so the frame's size must be damaged.
+        if not size or position + size > file.seek(0, 2) or _find_member(file, position + 8, codec, position + size):
+            return position
+        position += size
 
 
-def _find_gzip(file: BinaryIO, position: int) -> int | None:
-    """The first offset from `position` on where a gzip member holds a WARC record."""
-    while True:
+def _may_start(file: BinaryIO, position: int, codec: codecs.Codec) -> bool:
+    """Whether a member comes next, or the end of the archive."""
+    file.seek(_after_blank(file, position, codec))
+    head = file.read(len(codec.magic))
+    return not head or head == codec.magic
+
+
+def _find_member(file: BinaryIO, position: int, codec: codecs.Codec, stop: int | None) -> int | None:
+    """The first offset from `position` on, below `stop`, where a member holds a record."""
+    while stop is None or position < stop:
         file.seek(position)
         window = file.read(_SCAN)
-        at = window.find(GZIP_MAGIC)
+        at = window.find(codec.magic)
         while at != -1:
-            head = window[at : at + PROBE]
-            if len(head) < PROBE:
-                file.seek(position + at)
-                head = file.read(PROBE)
-            if holds_record(head):
-                return position + at
-            at = window.find(GZIP_MAGIC, at + 1)
+            if Inflated(file, position + at, codec).starts_record(bytearray()):
+                return position + at if stop is None or position + at < stop else None
+            at = window.find(codec.magic, at + 1)
         if len(window) < _SCAN:
             return None
-        position += len(window) - len(GZIP_MAGIC) + 1
-
-
-def holds_record(head: bytes) -> bool:
-    """Whether these first bytes of a gzip member inflate to the start of a WARC record."""
-    try:
-        return zlib.decompressobj(31).decompress(head, 64).lstrip(b"\r\n").startswith(b"WARC/")
-    except zlib.error:
-        return False
-
-
-def _starts_gzip(file: BinaryIO, offset: int) -> bool:
-    """Whether a record starts at `offset`, or the archive ends there."""
-    file.seek(offset)
-    head = file.read(PROBE)
-    return not head or (head.startswith(GZIP_MAGIC) and holds_record(head))
-
-
-def _take_gzip(file: BinaryIO, offset: int, max_bytes: int) -> Member | Damage:
-    inflater = zlib.decompressobj(31)
-    pieces: list[bytes] = []
-    size = consumed = 0
-    file.seek(offset)
-    pending = b""
-    while not inflater.eof:
-        if not pending:
-            pending = file.read(_CHUNK)
-            if not pending:
-                if consumed == 0:
-                    return Member(offset, 0, b"", 0)
-                return Damage(offset, 0, "truncated_record", f"the archive ends {consumed} bytes into this record")
-            consumed += len(pending)
-        try:
-            piece = inflater.decompress(pending, _SCAN)
-        except zlib.error as error:
-            return Damage(offset, 0, "damaged_record", str(error))
-        pending = inflater.unconsumed_tail
-        if size < max_bytes:
-            pieces.append(piece[: max_bytes - size])
-        size += len(piece)
-        if size > _MAX_INFLATED:
-            return Damage(offset, 0, "damaged_record", f"one gzip member inflates to more than {_MAX_INFLATED} bytes")
-    return Member(offset, consumed - len(inflater.unused_data), b"".join(pieces), size)
-
-
-def _find_plain(file: BinaryIO, position: int) -> int | None:
-    """The first offset from `position` on where a line starts like a WARC record."""
-    least = position
-    position = max(position - 2, 0)  # a record may start right here, after its line break
-    while True:
-        file.seek(position)
-        window = file.read(_SCAN)
-        for match in _RECORD_START.finditer(window):
-            if position + match.end() >= least:
-                return position + match.end()
-        if len(window) < _SCAN:
-            return None
-        position += len(window) - 16
-
-
-def _starts_plain(file: BinaryIO, offset: int) -> bool:
-    """Whether a record starts at `offset`, or the archive ends there."""
-    file.seek(offset)
-    head = file.read(5)
-    return not head or head == b"WARC/"
-
-
-def _take_plain(file: BinaryIO, offset: int, max_bytes: int) -> Member | Damage:
-    file.seek(offset)
-    head = file.read(_CHUNK)
-    if not head:
-        return Member(offset, 0, b"", 0)
-    if not head.startswith(b"WARC/"):
-        return Damage(offset, 0, "not_a_record", repr(head[:40]))
-    if header_size(head) == len(head) == _CHUNK:
-        head += file.read(_MAX_HEADER - _CHUNK)
-    header = head[: header_size(head)]
-    if not header.endswith(b"\n"):
-        return Damage(offset, 0, "damaged_record", f"no end of the WARC header within {len(head)} bytes")
-
-    length = content_length(header)
-    if length is None:
-        return Damage(offset, 0, "damaged_record", "the WARC header has no Content-Length")
-    size = len(header) + length
-    at_end = file.seek(0, 2)
-    if at_end < offset + size:
-        return Damage(
-            offset, 0, "truncated_record", f"the archive ends {at_end - offset} bytes into {size} of this record"
-        )
-    end = _after_blank(file, offset + size)
-    if not _starts_plain(file, end):
-        evidence = f"no record follows after its Content-Length of {length}"
-        return Damage(offset, 0, "damaged_record", evidence)
-    file.seek(offset)
-    return Member(offset, end - offset, file.read(min(size, max_bytes)), size)
-
-
-_GZIP = (_find_gzip, _take_gzip, _starts_gzip)
-_PLAIN = (_find_plain, _take_plain, _starts_plain)
+        position += len(window) - len(codec.magic) + 1
+    return None
