@@ -1,20 +1,21 @@
 """Every command of the README is run, in its order, in a folder that looks like a fresh checkout."""
 
-import functools
-import gzip
-import http.server
+import collections
 import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from curation import sources, warc
+from curation.document import Page
 from pipelines import options
+from tests import crawl_mirror
 from tests.conftest import SAMPLE
+from tests.http_server import Server
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -36,22 +37,20 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def common_crawl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server on the loopback laid out like data.commoncrawl.org, with one archive of the sample crawl."""
+    """A server on the loopback laid out like data.commoncrawl.org: ten archives, which are one of the sample crawl."""
     folder = tmp_path_factory.mktemp("crawl")
-    crawl = folder / "crawl-data/CC-MAIN-2024-51"
-    path = "crawl-data/CC-MAIN-2024-51/segments/1/warc/CC-MAIN-1-00000.warc.gz"
-    (folder / path).parent.mkdir(parents=True)
-    (folder / path).symlink_to(sorted(SAMPLE.glob("*.warc.gz"))[0])
-    (crawl / "warc.paths.gz").write_bytes(gzip.compress(f"{path}\n".encode()))
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    archive = sorted(SAMPLE.glob("*.warc.gz"))[0]
+    paths = [crawl_mirror.archive_path(number) for number in range(10)]
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).symlink_to(archive)
+    task = sources.Task(0, 1, str(archive), 0, archive.stat().st_size)
+    pages = [page for page in warc.pages(task, collections.Counter()) if isinstance(page, Page)]
+    rows = [crawl_mirror.row(page.url, paths[0], page.offset, page.length) for page in pages]
+    crawl_mirror.write_list(folder, "warc", paths)
+    crawl_mirror.write_index(folder, [sorted(rows, key=lambda row: row["url_surtkey"])])
+    with Server.of_folder(folder) as server:
+        yield server.url("")
 
 
 @pytest.mark.slow
@@ -62,6 +61,7 @@ def test_command(number: int, checkout: Path, common_crawl: str):
         assert (ROOT / ".ci/run").read_text().rstrip().endswith("exec make test")
         return
     block = block.replace("https://data.commoncrawl.org", common_crawl).replace("make demo", "make -o install demo")
+    block = block.replace("--hosts commoncrawl.org", "--hosts slowbread.example harbour-chronicle.example")
     run = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block],
         cwd=checkout,
@@ -82,11 +82,11 @@ def test_command(number: int, checkout: Path, common_crawl: str):
 def test_benchmarks_start(module: str):
     """They take minutes, and one of them a package index: here they only say what they do."""
     run = subprocess.run([sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True)
-    assert (run.returncode, "--workers" in run.stdout) == (0, True), run.stderr
+    assert (run.returncode, "--input" in run.stdout) == (0, True), run.stderr
 
 
 def test_there_are_commands():
-    assert len(BLOCKS) == 10
+    assert len(BLOCKS) == 12
 
 
 def test_the_recipe_is_shown_as_it_is():
