@@ -59,15 +59,20 @@ def archives(patterns: Sequence[str]) -> list[storage.Entry]:
     Ids are made of file names, so two archives of one name would give two documents one id; and in their order the
     smallest id is the same wherever the archives lie.
     """
+    return by_name(matching(patterns))
+
+
+def matching(patterns: Sequence[str]) -> list[storage.Entry]:
+    """The files that match, each once; ValueError where a pattern matches none."""
     found: dict[str, storage.Entry] = {}
     for pattern in patterns:
         entries = storage.glob(pattern)
         if not entries:
             is_folder = storage.exists(pattern)
             what = "is a folder; give its files, such as FOLDER/*.warc.gz" if is_folder else "no file matches"
-            raise ValueError(f"--input {pattern}: {what}; check the path and quote the pattern")
+            raise ValueError(f"{pattern}: {what}; check the path and quote the pattern")
         found.update((entry.path, entry) for entry in entries)
-    return by_name(found.values())
+    return list(found.values())
 
 
 def by_name(archives: Iterable[_Named]) -> list[_Named]:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from curation import archives, inspection, language, recipe, storage, trace
+from curation import archives, inspection, language, recipe, sources, storage, trace
 from curation.document import Rejection
 from curation.inspection import Inspection
 from curation.recipe import Recipe
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.anonymous:
             buckets = ("/".join(path.split("/")[:3]) for path in args.files)
             storage.use(storage.Access(anonymous=True, input_buckets=tuple(buckets)))
-        paths = _paths(args.files)
+        paths = [entry.path for entry in sources.matching(args.files)]
         status = _inspect(paths, args) if args.record is None else _trace(paths, args)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough, as head does
@@ -69,19 +69,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     args.files = [os.path.expanduser(path) for path in args.files]
     args.sample = 200 if args.sample is None else args.sample
     return args
-
-
-def _paths(patterns: Sequence[str]) -> list[str]:
-    """The files that match, each once; ValueError where a pattern matches none."""
-    found = dict[str, None]()
-    for pattern in patterns:
-        entries = storage.glob(pattern)
-        if not entries:
-            is_folder = storage.exists(pattern)
-            what = "is a folder; give its files, such as FOLDER/*.warc.gz" if is_folder else "no file matches"
-            raise ValueError(f"{pattern}: {what}; check the path and quote the pattern")
-        found |= dict.fromkeys(entry.path for entry in entries)
-    return list(found)
 
 
 def _inspect(paths: Sequence[str], args: argparse.Namespace) -> int:

@@ -92,7 +92,7 @@ def test_a_pattern_without_a_match_is_refused(tmp_path, pattern):
     pattern = f"{tmp_path}/{pattern}"
     with pytest.raises(ValueError) as caught:
         sources.archives([pattern])
-    assert str(caught.value) == f"--input {pattern}: no file matches; check the path and quote the pattern"
+    assert str(caught.value) == f"{pattern}: no file matches; check the path and quote the pattern"
 
 
 @pytest.mark.parametrize("gzipped", [True, False], ids=["gzip", "plain"])
