@@ -1,9 +1,9 @@
 """Random archives, random damage, random cuts: what was not touched is delivered once, what was is counted."""
 
+import collections
 import dataclasses
 import io
 import itertools
-import os
 import random
 import re
 import zlib
@@ -54,7 +54,7 @@ PAYLOADS = st.one_of(
     st.integers(1, 300).map(lambda size: b"<p>word and word</p>\n" * (size // 8)),
     st.builds(_noise, st.integers(1, 900), st.integers(0, 99)),
     st.sampled_from(
-        [b"a\r\n\r\nb\r\n\r\n", b"\r\n\r\n", b"\n\nend", b"line\n", b"\r\n" * 30, b"\0" * 50, b"WARC/ and WARC"]
+        [b"a\r\n\r\nb\r\n\r\n", b"\r\n\r\n", b"\n\nend", b"line\n", b"\r\n" * 30, b"\0" * 50, b"WARC/ and"]
     ),
     st.lists(st.sampled_from([codec.magic for codec in codecs.CODECS]), max_size=40).map(b" ".join),
 )
@@ -192,15 +192,28 @@ def whole(text: bytes) -> bytes:
     return text[: found.end() + int(found[1])] if found else b""
 
 
-def swallows_by_chance(made: Made, harm: Harm) -> bool:
-    """Whether a record that lost or got bytes seems whole, since it ends where some record after the next one starts.
+def length(made: Made, text: bytes) -> int:
+    """Of a record or a member that starts here, as its header says or its compression."""
+    codec = codecs.of_archive(io.BytesIO(made.content))
+    if codec is None:
+        return len(whole(text))
+    inflater = codec.start()
+    try:
+        collections.deque(inflater.feed(text), maxlen=0)
+    except codecs.Broken:
+        return 0
+    return len(text) - len(inflater.unused)
 
-    Only a digest could tell.
+
+def swallows_by_chance(made: Made, harm: Harm) -> bool:
+    """Whether what lost or got bytes ends where by chance a record after the next one starts, and so seems whole.
+
+    Only a digest or a checksum could tell.
     """
     content, moved = harm.done(made.content), len(harm.new) - (harm.last - harm.first)
     later = [start + moved for start in made.bounds[:-1] if start >= harm.last]
     for start in (start for start in made.bounds if start < harm.first):
-        end = start + len(whole(content[start:]))
+        end = start + length(made, content[start:])
         behind = len(content) - len(content[end:].lstrip(b"\r\n"))
         if later and behind > later[0] and behind in [*later, len(content)]:
             return True
@@ -208,26 +221,36 @@ def swallows_by_chance(made: Made, harm: Harm) -> bool:
 
 
 @given(data=st.data())
-@settings(max_examples=int(os.environ.get("N", 300)), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_cut_of_a_damaged_archive_gives_the_same_and_every_untouched_record_once(data):
     made = data.draw(archives())
     harm = data.draw(st.one_of(st.none(), harms(made)))
-    if harm and made.container == "plain":
+    if harm and made.container in ("plain", "zstd", "zstd with a dictionary", "lz4"):
         assume(not swallows_by_chance(made, harm))
     content = harm.done(made.content) if harm else made.content
     if harm and made.container != "plain":  # a file that starts like a plain record is plain
         assume(not record_header.starts(content[:1000].lstrip(b"\r\n")))
+    moved = len(content) - len(made.content)
     cuts = data.draw(st.lists(st.integers(0, len(content)), max_size=5))
     with mock.patch.object(members, "_LOOK_BACK", data.draw(st.sampled_from([1, 100, 1 << 20]))):
         found = read(content, cuts)
     assert found == read(content, [])
     delivered = [one.data for one in found if isinstance(one, Record)]
-    expected = untouched(made, harm) if harm else range(len(made.records))
-    for number in expected:
-        n = delivered.count(whole(made.records[number]))
-        assert n == 1, (number, n)
-    for one in made.records:
-        assert delivered.count(whole(one)) <= 1
+    expected = (
+        [whole(made.records[number]) for number in untouched(made, harm)] if harm else list(map(whole, made.records))
+    )
+    if made.container in STREAMS:  # behind the harm any text may come out, even that of an earlier record again
+        assert delivered[: len(expected)] == expected
+    else:
+        assert [one for one in delivered if one in expected] == expected
+        assert len(set(delivered)) == len(delivered)
+        places = {one.data: (one.offset, one.length) for one in found if isinstance(one, Record)}
+        for number in untouched(made, harm) if harm else range(len(made.records)):
+            start, stop = made.bounds[number : number + 2]
+            if harm and start >= harm.last:
+                start, stop = start + moved, stop + moved
+            if not harm or harm.first != stop:
+                assert places[whole(made.records[number])] == (start, stop - start)
     assert len({one.offset for one in found}) == len(found)
     if made.container not in STREAMS and all(one.length for one in found):
         at = 0

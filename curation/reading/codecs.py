@@ -47,6 +47,7 @@ class Codec:
     magic: bytes
     start: Callable[[], Inflater]
     head: int  # bytes of a member that are enough to inflate its first lines: all but gzip give whole blocks only
+    is_checked: bool  # whether a checksum ends each member, so that one that was read to its end is all there
 
 
 def of_archive(file: BinaryIO) -> Codec | None:
@@ -194,6 +195,8 @@ def _bounded(pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield piece
 
 
-GZIP = Codec("gzip", b"\x1f\x8b\x08", _Zlib, 1 << 12)
-ZSTD = Codec("zstd", b"\x28\xb5\x2f\xfd", _Zstd, 3 << 17)
-CODECS = (GZIP, ZSTD, Codec("bzip2", b"BZh", _bz2, 1 << 20), Codec("lz4", b"\x04\x22\x4d\x18", _lz4, 9 << 20))
+GZIP = Codec("gzip", b"\x1f\x8b\x08", _Zlib, head=1 << 12, is_checked=True)
+ZSTD = Codec("zstd", b"\x28\xb5\x2f\xfd", _Zstd, head=3 << 17, is_checked=False)
+BZIP2 = Codec("bzip2", b"BZh", _bz2, head=1 << 20, is_checked=True)
+LZ4 = Codec("lz4", b"\x04\x22\x4d\x18", _lz4, head=9 << 20, is_checked=False)
+CODECS = (GZIP, ZSTD, BZIP2, LZ4)

@@ -67,7 +67,8 @@ def codec_of(file: BinaryIO) -> codecs.Codec | None:
     file.seek(0)
     if record_header.starts(file.read(1 << 16).lstrip(b"\r\n")):
         return None
-    found = [(place, codec) for codec in codecs.CODECS if (place := _first(file, codec)) is not None]
+    others = [codec for codec in codecs.CODECS if named is None or codec.name != named.name]
+    found = [(place, codec) for codec in others if (place := _first(file, codec)) is not None]
     if found:
         return min(found, key=lambda pair: pair[0])[1]
     return named if _first(file, None) is None else None
@@ -134,9 +135,11 @@ def _member(file: BinaryIO, position: int, codec: codecs.Codec, max_bytes: int) 
             last = Damage(0, 0, *source.problem)
             break
     following = source.end
-    if source.problem or (is_damaged and not _may_start(file, following, codec)):
-        # Bytes lost or lengths damaged, it may have taken in the start of the next.
+    if source.problem:
         following = _find_member(file, source.member + 1, codec, None) or file.seek(0, 2)
+    elif not codec.is_checked and (is_damaged or not _is_at_start(file, following, codec)):
+        # Having lost bytes, it may have taken in the start of the next.
+        following = _find_member(file, source.member + 1, codec, following) or following
     if source.problem and (last is None or not _is_record(last)):
         last, count = Damage(0, 0, *source.problem), max(count, 1)
     if last is not None:
@@ -165,11 +168,10 @@ def _after_blank(file: BinaryIO, position: int, codec: codecs.Codec) -> int:
         position += size
 
 
-def _may_start(file: BinaryIO, position: int, codec: codecs.Codec) -> bool:
-    """Whether a member comes next, or the end of the archive."""
-    file.seek(_after_blank(file, position, codec))
-    head = file.read(len(codec.magic))
-    return not head or head == codec.magic
+def _is_at_start(file: BinaryIO, position: int, codec: codecs.Codec) -> bool:
+    """Whether a record comes next, or the end of the archive."""
+    position = _after_blank(file, position, codec)
+    return position >= file.seek(0, 2) or Inflated(file, position, codec).starts_record(bytearray())
 
 
 def _find_member(file: BinaryIO, position: int, codec: codecs.Codec, stop: int | None) -> int | None:
