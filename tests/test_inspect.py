@@ -473,6 +473,7 @@ def test_a_reader_that_leaves_early_is_no_error():
     assert (found.returncode, found.stderr, found.stdout.count("\n")) == (0, "", 1)
 
 
+@pytest.mark.slow
 def test_letters_that_the_terminal_lacks_are_escaped(folder):
     path = write(folder, archive([response(HTML, url="http://example.org/Grüße/猫")]))
     found = subprocess.run(

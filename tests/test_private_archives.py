@@ -134,6 +134,7 @@ def test_a_file_that_is_no_archive_is_one_rejection(name):
     assert not skipped
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [MADE / entry["file"] for entry in ODD], ids=lambda path: path.name)
 def test_every_cut_of_a_made_archive_gives_the_same(path):
     expected = read(path)
@@ -141,6 +142,7 @@ def test_every_cut_of_a_made_archive_gives_the_same(path):
         assert read(path, *cuts) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [REAL / entry["file"] for entry in FOUND], ids=lambda path: path.name)
 def test_every_cut_of_a_real_archive_gives_the_same(path):
     expected = read(path)
@@ -148,6 +150,7 @@ def test_every_cut_of_a_real_archive_gives_the_same(path):
         assert read(path, *cuts) == expected
 
 
+@pytest.mark.slow
 def test_no_real_archive_yields_fewer_intact_responses_than_other_readers_find():
     fewer = {}
     for entry in FOUND:

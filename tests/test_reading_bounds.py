@@ -14,6 +14,7 @@ from curation.document import Page
 from curation.sources import Task
 from tests.warc_builder import archive, http, member, record, response
 
+pytestmark = pytest.mark.slow
 MOST = 128 << 20  # bytes that the reader may take at once, whatever the archive; zstd can give 32 MiB at a time
 GOOD = [response(b"<html>before"), response(b"<html>after")]
 

@@ -33,6 +33,7 @@ from curation.remote.fetch import Patience
 from curation.storage import Access, Entry, Identity, StorageError
 from tests import http_server
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 HASTY = Patience(attempts=1, timeout=0.3)
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}

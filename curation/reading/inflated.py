@@ -9,7 +9,8 @@ from curation.reading.window import Window
 _FIRST_CHUNK, _CHUNK = 1 << 12, 1 << 16  # bytes read from the archive at a time
 _MAX_INFLATED = 1 << 30  # bytes of one member, beyond which it must have taken its share of the archive:
 _MAX_RATIO = 1100  # times its size; gzip's own limit is 1032, and zstd has none
-_MAX_REWINDS = 3  # of one member, which each inflate it anew
+_MAX_REWINDS = 3  # of one member, which each inflate it anew; or more,
+_MAX_REWOUND = 1 << 28  # as long as all of them inflate no more bytes than this
 
 
 class Inflated:
@@ -19,7 +20,7 @@ class Inflated:
 
     def __init__(self, file: BinaryIO, position: int, codec: codecs.Codec) -> None:
         self._file, self._codec, self._first = file, codec, position
-        self._rewinds = 0
+        self._rewinds = self._rewound = 0
         self.problem: tuple[str, str] | None = None
         self._open(position)
 
@@ -56,6 +57,7 @@ class Inflated:
             self.problem = ("damaged_record", str(error))
             return b""
         self._inflated += len(piece)
+        self._rewound += len(piece) if self._rewinds else 0
         if self._inflated > max(_MAX_INFLATED, _MAX_RATIO * (self._position - self.member)):
             self.problem = ("damaged_record", f"it inflates to more than {_MAX_RATIO} times its size")
             return b""
@@ -107,7 +109,7 @@ class Inflated:
     def rewind(self, offset: int) -> bool:
         """Inflates the member anew, which may be done a few times only."""
         self._rewinds += 1
-        if self._rewinds > _MAX_REWINDS:
+        if self._rewinds > _MAX_REWINDS and self._rewound > _MAX_REWOUND:
             return False
         self.problem = None
         self._open(self._first)

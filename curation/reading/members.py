@@ -6,6 +6,7 @@ the first damaged member (measured with warcio 1.8.1: 149 of 250 records, withou
 """
 
 import dataclasses
+import io
 from collections.abc import Generator, Iterator
 from typing import BinaryIO
 
@@ -62,7 +63,7 @@ def holds_records(file: BinaryIO) -> bool:
 def codec_of(file: BinaryIO) -> codecs.Codec | None:
     """The compression of an archive, which damage to its first bytes does not hide; None where it has none."""
     named = codecs.of_archive(file)
-    if named and _first(file, named) is not None:
+    if named and (place := _first(file, named)) is not None and not _lies_in_plain_record(file, place):
         return named
     file.seek(0)
     if record_header.starts(file.read(1 << 16).lstrip(b"\r\n")):
@@ -70,8 +71,21 @@ def codec_of(file: BinaryIO) -> codecs.Codec | None:
     others = [codec for codec in codecs.CODECS if named is None or codec.name != named.name]
     found = [(place, codec) for codec in others if (place := _first(file, codec)) is not None]
     if found:
-        return min(found, key=lambda pair: pair[0])[1]
+        place, codec = min(found, key=lambda pair: pair[0])
+        return None if _lies_in_plain_record(file, place) else codec
     return named if _first(file, None) is None else None
+
+
+def _lies_in_plain_record(file: BinaryIO, place: int) -> bool:
+    """Whether what lies there is of a page, in an archive that is not compressed and whose first bytes are damaged."""
+    if not place:
+        return False
+    file.seek(0)
+    head = io.BytesIO(file.read(place + _HEAD))
+    for item in records.split(Window(Plain(head, 0)), 2 * _HEAD):
+        if item.offset + item.length > place:
+            return isinstance(item, Record)
+    return False
 
 
 def _first(file: BinaryIO, codec: codecs.Codec | None) -> int | None:

@@ -8,6 +8,8 @@ from curation.reading.window import Window
 
 _AFTER = 1 << 12  # bytes looked at behind a record
 _SEARCH = 1 << 20  # bytes searched at a time for the next record
+_PIECE = 1 << 16  # bytes searched at a time inside a record
+_HASHED = 1 << 16  # bytes of the largest record whose digest counts although another seems to start in it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +126,8 @@ def _is_followed(window: Window, at: int, header: bytes, *, is_whole_kept: bool)
 
     Line breaks before something else say little, since text is full of them: the record's digest then decides. Where it
     has none, it is taken for whole in plain archives only, where nothing else shows that garbage was put between, and
-    only if it has not run over the start of the next one.
+    only if it has not run over the start of the next one. One that is too large to be kept is never: the records that a
+    wrong length takes in would be lost with it.
     """
     after = window.peek(at, _AFTER)
     rest = after.lstrip(b"\r\n")
@@ -137,15 +140,32 @@ def _is_followed(window: Window, at: int, header: bytes, *, is_whole_kept: bool)
     ending = b"\n" if not record_header.is_warc(header) else b"\r\n\r\n" if b"\r\n" in header else b"\n\n"
     if not after.startswith(ending):
         return False
-    if not is_whole_kept or not window.fill(at):
-        return window.source.is_plain
-    size = at - len(header)
-    text = window.peek(len(header), size + record_header.LOOK)
-    is_intact = record_header.has_digest(header, text[:size])
+    return is_whole_kept and window.fill(at) and _is_whole(window, at, header)
+
+
+def _is_whole(window: Window, at: int, header: bytes) -> bool:
+    """Whether a record that ends `at` bytes ahead with line breaks, but before something else, is whole.
+
+    A large one that has run over another start is not, and is not hashed: each of many such may be as large as the
+    archive.
+    """
+    is_run_over = _holds_start(window, len(header), at)
+    if is_run_over and at > _HASHED:
+        return False
+    is_intact = record_header.has_digest(header, bytes(window.data[len(header) : at]))
     if window.source.is_plain:
-        return record_header.find(text, size) is None if is_intact is None else is_intact
+        return not is_run_over if is_intact is None else is_intact
     window.fill(at + _SEARCH, beyond=False)  # if its member is damaged, these may be the bytes of another one
     return is_intact is True and window.source.problem is None
+
+
+def _holds_start(window: Window, at: int, stop: int) -> bool:
+    """Whether a record seems to start there, looked for in small pieces, since it mostly is near."""
+    for first in range(at, stop, _PIECE - 1):  # a line break that ends one piece starts the next
+        piece = bytes(window.data[first : first + _PIECE + record_header.LOOK])
+        if record_header.find(piece, min(_PIECE, stop - first)) is not None:
+            return True
+    return False
 
 
 def _damage(window: Window, offset: int, evidence: str, header: bytes) -> Damage:
