@@ -65,3 +65,10 @@ def test_status(line, status):
 def test_a_header_of_100_kilobytes_is_read():
     head = b"HTTP/1.1 200 OK\r\nX-Large: " + b"x" * 100_000 + b"\r\nContent-Type: text/html\r\n\r\n"
     assert http_message.parse(head + PAGE, is_truncated=False) == Message(200, "text/html", "", PAGE)
+
+
+def test_a_header_without_an_end_is_none():
+    """Of 4 million folded lines the parser makes one value, each time anew."""
+    block = b"HTTP/1.1 200 OK\r\nX-Large: x\r\n" + b" x\r\n" * (4 << 20)
+    found = http_message.parse(block, is_truncated=False)
+    assert found == Unusable("no_http_header", None, f"no end of the HTTP header within {1 << 18} bytes")

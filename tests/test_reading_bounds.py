@@ -15,7 +15,7 @@ from curation.sources import Task
 from tests.warc_builder import archive, http, member, record, response
 
 pytestmark = pytest.mark.slow
-MOST = 128 << 20  # bytes that the reader may take at once, whatever the archive; zstd can give 32 MiB at a time
+MOST = 64 << 20  # bytes that the reader may take at once, whatever the archive
 GOOD = [response(b"<html>before"), response(b"<html>after")]
 
 

@@ -12,7 +12,7 @@ import zstandard
 
 _FIRST = 1 << 13  # bytes of the first piece: what lies before a damaged place must come out, to be told from noise
 _PIECE = 1 << 20  # bytes of the others, at most
-_ZSTD_INPUT = 1 << 10  # bytes given to zstd at once, which knows no limit: 128 KiB can come of four of them
+_ZSTD_INPUT = 1 << 8  # bytes given to zstd at once, which knows no limit: 128 KiB can come of four of them
 _ZSTD_WINDOW = 1 << 27  # bytes; the zstd program's own limit
 _ZSTD_DICTIONARY = b"\x5d\x2a\x4d\x18"  # the first frame of an archive that has one
 _SKIPPABLE = 0x184D2A50  # and the 15 numbers after it
