@@ -63,6 +63,7 @@ def test_the_newest_are_kept(tmp_path):
     assert checkpoint.saved(str(tmp_path)) == {10: f"{folder}/step-00000010", 100: f"{folder}/step-00000100"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["fsync", "rename"])
 def test_a_kill_while_saving_leaves_the_one_before(tmp_path, moment):
     """`fsync` kills while files are written, `rename` when all are but none has its final name."""

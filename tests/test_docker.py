@@ -40,6 +40,7 @@ def test_the_trainer_installs_ranges_that_the_project_allows():
     assert [requirement for requirement in wanted if requirement not in PYPROJECT["dependencies"]] == []
 
 
+@pytest.mark.slow
 def test_what_the_trainer_image_holds_is_enough_to_start(tmp_path):
     """The files that the image copies, alone in a folder, import without the rest of the project."""
     for source in copied(ROOT / "docker/trainer.Dockerfile"):
@@ -51,6 +52,7 @@ def test_what_the_trainer_image_holds_is_enough_to_start(tmp_path):
     assert (run.returncode, run.stdout.strip()) == (0, str(tmp_path / "curation/__init__.py")), run.stderr
 
 
+@pytest.mark.slow
 def test_the_launcher_runs_outside_the_package_folder(tmp_path):
     """tokenize.py in the first folder of the path would hide Python's own."""
     run = subprocess.run(

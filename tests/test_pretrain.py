@@ -104,6 +104,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(corpus, whole, tmp_path, caps
     assert capsys.readouterr().out.endswith(f"finished: nothing is left to do in {run}\n")
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same(corpus, whole, tmp_path):
     run = f"{tmp_path}/run"
     command = [sys.executable, "-m", "trainers.pretrain", "--corpus", corpus, "--output", run, *FLAGS]
@@ -342,6 +343,7 @@ def test_no_validation_document_is_said_once(tmp_path, capsys):
     assert [entry["kind"] for entry in log(f"{tmp_path}/run")] == ["step"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_no_half_checkpoint(corpus, tmp_path):
     """A file may not grow beyond 1 MB, which a checkpoint does."""
     run = f"{tmp_path}/run"

@@ -17,6 +17,8 @@ from pipelines import curate, deduplicate, extract, tokenize
 from tests import prose, warc_builder
 from tests.conftest import SAMPLE
 
+pytestmark = pytest.mark.slow
+
 OWN_RULE = """
 import dataclasses
 
@@ -128,7 +130,6 @@ def test_the_local_runner_does_not_run_dry(flags, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
 def test_german_pages_of_the_sample_are_kept_when_german_is_asked_for(tmp_path):
     flags = ["--input", f"{SAMPLE}/*.warc.gz", "--output", f"{tmp_path}/out", "--workers", "1", "--vocab-size", "300"]
     assert curate.main([*flags, "--language", "de"]) == 0
@@ -141,7 +142,6 @@ def test_a_language_without_stop_words_is_refused(flags, capsys):
     assert "GopherQuality has stop words for de, en," in capsys.readouterr().err
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["filtered", "work", "documents", "tokens"])
 def test_killed_with_two_workers_in_any_stage(stage, sample_corpus, sample_flags, tmp_path):
     """SIGKILL as soon as the folder appears; the next start gives the bytes of a run that was not killed."""
@@ -162,7 +162,6 @@ def test_killed_with_two_workers_in_any_stage(stage, sample_corpus, sample_flags
     shutil.rmtree(output)
 
 
-@pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on(tmp_path):
     command = [
         sys.executable,
