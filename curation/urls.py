@@ -3,11 +3,13 @@
 import hashlib
 import urllib.parse
 
+_MAX_LOOKED_AT = 2048  # characters of a URL; normalising a host of many combining marks takes quadratic time
+
 
 def host(url: str) -> str:
     """The host of a URL in lower case, without a leading `www.`; the URL itself where it has none."""
     try:
-        name = urllib.parse.urlsplit(url.strip()).hostname or ""
+        name = urllib.parse.urlsplit(url.strip()[:_MAX_LOOKED_AT]).hostname or ""
     except ValueError:  # such as an IPv6 address without its bracket
         name = ""
     return name.rstrip(".").removeprefix("www.") or url

@@ -1,115 +1,188 @@
 """Words and sentences as spaCy's blank English pipeline splits them, which is what datatrove's filters count.
 
 spaCy cuts a text at white space and each piece by rules that look at that piece alone, so a piece is split once and
-remembered: the same words about ten times faster on prose, where most pieces have been seen before. The one exception
-known is an emoticon with white space inside, such as "( -:)", which spaCy joins; 737 real texts hold none.
+remembered, and most new pieces are split as others were that differ in their letters only. The one exception known is
+an emoticon with white space inside, such as "( -:)", which spaCy joins; 737 real texts hold none.
 """
 
 import contextlib
 import functools
+import itertools
+import operator
 import re
 import sys
+import types
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-_PIECE_OR_SPACE = re.compile(r"\S+|\s+")
+Split = tuple[tuple[str, ...], str]  # the tokens of a piece, and their kinds
+
+_EXTRA_SPACE = re.compile(r"[^\S ]\s*| \s+")  # other than a single blank
 _MAX_PIECE = 256  # characters; longer ones are cut, and only they are split otherwise than spaCy would
-_MAX_PIECES = 200_000  # remembered; about 40 MB
-_OTHER, _PUNCTUATION, _TERMINAL = range(3)
+_MAX_PIECES = 200_000  # remembered; about 55 MB
+_BATCH = 1000  # pieces that spaCy is given at once: a call costs it as much as half a piece
+# Kinds of tokens: those that end a sentence, and those that start one where it has ended. Punctuation does neither.
+_TERMINAL, _OTHER = "t", "o"
+_TOKENS, _KINDS = operator.itemgetter(0), operator.itemgetter(1)
+# Words of small letters, of capitals, and of small letters behind one capital; no units, which stand behind a digit.
+_ALONE = r"(?<![A-Za-z0-9])(?:%s)(?![A-Za-z])"
+_PLAIN_WORD = re.compile(_ALONE % "[a-z]{3,}|[A-Z][a-z]{2,}|[A-Z]{3,}")
+_STAND_INS = _SMALL, _CAPITALS, _TITLE = "xxxxx", "XXXXX", "Xxxxx"
+_STAND_IN = re.compile(_ALONE % "|".join(_STAND_INS))
+_LETTERS = re.compile(r"[A-Za-z]{3,}")
+_MAX_FORM = 60  # characters; the pattern for URLs counts the letters between dots, up to 63
 
 
 def words(text: str) -> list[str]:
     """The tokens of `text` without white space; punctuation marks are tokens of their own."""
+    return tokens(split(text.split()))
+
+
+def num_words(text: str) -> int:
+    """How many tokens `words` gives."""
+    return sum(map(len, map(_TOKENS, split(text.split()))))
+
+
+def split(pieces: Sequence[str]) -> list[Split]:
+    """What each piece, a run of characters without white space, is split into."""
     memory = _memory()
-    pieces = _bounded(text.split())
-    memory.learn(pieces)
-    known = memory.tokens
-    return [token for piece in pieces for token in known[piece]]
+    found: list[Any] = list(map(memory.known.get, pieces))
+    if all(found):
+        return found
+    memory.learn({piece for piece, known in zip(pieces, found, strict=True) if not known})
+    return [known or memory.recall(piece) for piece, known in zip(pieces, found, strict=True)]
+
+
+def tokens(pieces: Iterable[Split]) -> list[str]:
+    """The tokens of all pieces."""
+    return list(itertools.chain.from_iterable(map(_TOKENS, pieces)))
 
 
 def num_sentences(line: str) -> int:
     """The sentences of `line` as spaCy's sentencizer counts them; 0 for an empty line."""
-    memory = _memory()
-    pieces = _bounded(_PIECE_OR_SPACE.findall(line))
-    memory.learn([piece for piece in pieces if not piece.isspace()])
-    count, seen_terminal = int(bool(line)), False
-    for number, piece in enumerate(pieces):
-        if piece.isspace():
-            # One blank belongs to the word before it; what is left over is a token, and starts a sentence like one.
-            kinds: tuple[int, ...] = (_OTHER,) if number == 0 or piece != " " else ()
-        else:
-            kinds = memory.kinds[piece]
-        for kind in kinds:
-            if kind == _TERMINAL:
-                seen_terminal = True
-            elif seen_terminal and kind == _OTHER:
-                count, seen_terminal = count + 1, False
-    return count
+    pieces = line.split()
+    return num_sentences_of(line, pieces, split(pieces))
 
 
-def _bounded(pieces: list[str]) -> list[str]:
-    """The pieces, long ones in slices that spaCy, whose time is quadratic in runs of marks, splits within 5 ms each."""
-    if max(map(len, pieces), default=0) <= _MAX_PIECE:
-        return pieces
-    return [
-        piece[at : at + _MAX_PIECE]
-        for piece in pieces
-        for at in range(0, len(piece), len(piece) if piece.isspace() else _MAX_PIECE)
-    ]
+def num_sentences_of(line: str, pieces: Sequence[str], found: Sequence[Split]) -> int:
+    """The sentences of `line`, which is split into `pieces` at white space, and these into what was found."""
+    if not line:
+        return 0
+    kinds = "".join(map(_KINDS, found))
+    if " ".join(pieces) != line:
+        # One blank belongs to the word before it; what is left over is a token, and starts a sentence like one.
+        rest = iter(found)
+        parts = (itertools.islice(rest, len(part.split())) for part in _EXTRA_SPACE.split(line))
+        kinds = _OTHER.join("".join(map(_KINDS, part)) for part in parts)
+    return 1 + kinds.count(_TERMINAL + _OTHER)
 
 
 class _Memory:
     """What the pieces seen so far split into."""
 
     def __init__(self) -> None:
-        with _without_torch():
+        with _without_what_is_not_used():
             import spacy  # here, since only the workers that split words need it
             from spacy.pipeline import Sentencizer
 
         self._nlp = spacy.blank("en")
         self._nlp.vocab.lex_attr_getters = {}  # shapes, prefixes and the like of new words: nobody asks for them
         self._terminals = frozenset(Sentencizer.default_punct_chars)
-        self.tokens: dict[str, tuple[str, ...]] = {}
-        self.kinds: dict[str, tuple[int, ...]] = {}
+        self._exceptions = frozenset(self._nlp.tokenizer.rules)  # such as "don't" and "wont", and emoticons
+        self._words_of_exceptions = frozenset(run for rule in self._exceptions for run in _LETTERS.findall(rule))
+        self.known: dict[str, Split] = {}
 
-    def learn(self, pieces: list[str]) -> None:
-        """Makes sure that every piece is known."""
-        new = {piece for piece in pieces if piece not in self.tokens}
-        if not new:
-            return
-        if len(self.tokens) + len(new) > _MAX_PIECES:
-            self.tokens.clear()
-            self.kinds.clear()
-            new = set(pieces)
-        with self._nlp.memory_zone():  # else spaCy keeps every string it ever saw
-            for piece in new:
-                tokens = self._split(piece)
-                self.tokens[piece] = tuple(stripped for token in tokens if (stripped := token.strip()))
-                self.kinds[piece] = tuple(map(self._kind, tokens))
+    def recall(self, piece: str) -> Split:
+        """What a piece that was learned is split into."""
+        if len(piece) <= _MAX_PIECE:
+            return self.known[piece]
+        found = [self.known[part] for part in _parts(piece)]
+        return tuple(tokens(found)), "".join(map(_KINDS, found))
 
-    def _split(self, piece: str) -> list[str]:
+    def learn(self, pieces: set[str]) -> None:
+        """Makes sure that these pieces, none of them known, can be recalled until others are learned."""
+        new = {part for piece in pieces for part in _parts(piece)}
+        if len(self.known) + 2 * len(new) > _MAX_PIECES:  # twice, since forms are remembered too
+            self.known.clear()
+        forms: dict[str, tuple[str, list[str]]] = {}
+        for piece in new:
+            if (piece.isalpha() or piece.isdecimal()) and piece not in self._exceptions:  # at neither it cuts
+                self.known[piece] = (piece,), _OTHER
+            else:
+                forms[piece] = self._form(piece)
+        self._ask_spacy([form for form in {form for form, _ in forms.values()} if form not in self.known])
+        for piece, (form, plain_words) in forms.items():
+            if plain_words:
+                found, kinds = self.known[form]
+                rest = iter(plain_words)
+                self.known[piece] = tuple([_fill(token, rest) for token in found]), kinds
+
+    def _form(self, piece: str) -> tuple[str, list[str]]:
+        """The piece with stand-ins for its plain words, where spaCy splits both in the same way, and those words.
+
+        Of letters, but for exceptions, which it knows by name, and units, spaCy's rules see only whether they are small
+        or capital. So "bridge," and "heron," are both "xxxxx,", and it is asked once. No words: the piece as it is.
+        """
+        plain_words = _PLAIN_WORD.findall(piece) if len(piece) <= _MAX_FORM else []
+        if not plain_words or not self._words_of_exceptions.isdisjoint(plain_words):
+            return piece, []
+        return _PLAIN_WORD.sub(_stand_in, piece), plain_words
+
+    def _ask_spacy(self, pieces: Sequence[str]) -> None:
         tokenizer: Any = self._nlp.tokenizer
-        return [str(token.text) for token in tokenizer(piece)]
+        for at in range(0, len(pieces), _BATCH):
+            batch = pieces[at : at + _BATCH]
+            found: list[list[str]] = [[]]
+            with self._nlp.memory_zone():  # else spaCy keeps every string it ever saw
+                # Line breaks are tokens of their own, and no rule reaches over one.
+                for token in tokenizer("\n".join(batch)):
+                    if (text := token.text) == "\n":
+                        found.append([])
+                    else:
+                        found[-1].append(text)
+            for piece, parts in zip(batch, found, strict=True):
+                kinds = "".join(map(self._kind, parts))
+                self.known[piece] = tuple(stripped for part in parts if (stripped := part.strip())), kinds
 
-    def _kind(self, token: str) -> int:
+    def _kind(self, token: str) -> str:
         if token in self._terminals:
             return _TERMINAL
         is_punctuation = all(unicodedata.category(character)[0] == "P" for character in token)
-        return _PUNCTUATION if is_punctuation else _OTHER
+        return "" if is_punctuation else _OTHER
+
+
+def _parts(piece: str) -> list[str]:
+    """The piece in slices that spaCy, whose time is quadratic in runs of marks, splits within 5 ms each."""
+    if len(piece) <= _MAX_PIECE:
+        return [piece]
+    return [piece[at : at + _MAX_PIECE] for at in range(0, len(piece), _MAX_PIECE)]
+
+
+def _stand_in(word: re.Match[str]) -> str:
+    return _SMALL if word[0].islower() else _CAPITALS if word[0].isupper() else _TITLE
+
+
+def _fill(token: str, plain_words: Iterator[str]) -> str:
+    """The token of a form with the piece's plain words for the stand-ins, one after the other."""
+    return next(plain_words) if token in _STAND_INS else _STAND_IN.sub(lambda _: next(plain_words), token)
 
 
 @contextlib.contextmanager
-def _without_torch() -> Iterator[None]:
-    """spaCy imports torch where it is installed, a second and 200 MB for each worker, and uses it for nothing here."""
-    if "torch" in sys.modules:
-        yield
-        return
-    sys.modules["torch"] = None  # type: ignore[assignment]  # makes `import torch` an ImportError
+def _without_what_is_not_used() -> Iterator[None]:
+    """spaCy imports torch where it is installed, a second and 200 MB, and its command line, a sixth of a second."""
+    command_line: Any = types.ModuleType("spacy.cli")
+    command_line.info = None
+    modules: dict[str, Any] = {"torch": None}  # makes `import torch` an ImportError
+    if "spacy" not in sys.modules:
+        modules |= {"spacy.cli": command_line, "spacy.cli.info": command_line}
+    instead = {name: module for name, module in modules.items() if name not in sys.modules}
+    sys.modules.update(instead)
     try:
         yield
     finally:
-        del sys.modules["torch"]
+        for name in instead:
+            del sys.modules[name]
 
 
 @functools.cache

@@ -1,4 +1,5 @@
 import itertools
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -99,4 +100,13 @@ def test_an_address_within_a_long_run_is_replaced(before, after):
 def test_emails_are_those_of_the_plain_pattern(text):
     """The pattern over the whole text, which takes too long on long texts."""
     turns = itertools.cycle([FIRST, SECOND])
-    assert edit(text) == pii._EMAIL.sub(lambda match: next(turns), text)
+    plain = re.compile(pii._LOCAL.pattern + pii._DOMAIN.pattern)
+    assert edit(text) == plain.sub(lambda match: next(turns), text)
+
+
+@given(
+    text=st.lists(st.sampled_from(["1", "8.", "8.8.8.8", "256", ".", "0", "٨", " ", "9.9."]), max_size=12).map("".join)
+)
+@settings(max_examples=500, deadline=None)
+def test_no_ip_is_overlooked(text):
+    assert edit(text) == ReplacePii()._replace_ips(text)

@@ -28,11 +28,14 @@ class C4Lines:
     def measure(self, text: Text) -> dict[str, float]:
         """Sentences of the kept lines, and how many lines hold what a page must not."""
         signals = {"num_sentences": 0.0, "lorem_ipsum_lines": 0.0, "curly_bracket_lines": 0.0}
-        for line, fault in self._lines(text):
+        for line, number, fault in self._lines(text):
             if fault:
                 signals[fault] += 1
                 return signals  # the page is dropped: what follows does not matter
-            signals["num_sentences"] += words.num_sentences(line)
+            if number is None:
+                signals["num_sentences"] += words.num_sentences(line)
+            else:
+                signals["num_sentences"] += words.num_sentences_of(line, text.pieces[number], text.split_pieces[number])
         return signals
 
     def reason(self, signals: Mapping[str, float]) -> Verdict | None:
@@ -47,26 +50,31 @@ class C4Lines:
 
     def edit(self, text: Text) -> str:
         """The kept lines."""
-        return "\n".join(line for line, _ in self._lines(text)).strip()
+        return "\n".join(line for line, _, _ in self._lines(text)).strip()
 
-    def _lines(self, text: Text) -> Iterator[tuple[str, str | None]]:
-        """Each kept line without citations, and the signal of the fault that drops the whole page with it, or None."""
-        for line in text.lines:
-            line = line.strip()
-            pieces = line.split()
-            if any(len(piece) > self.max_word_length for piece in pieces):
-                continue
-            line = _CITATION.sub("", line)
-            if self.end_mark and (not line.endswith((".", "?", "!", '"', "'")) or line.endswith("...")):
-                continue
+    def _lines(self, text: Text) -> Iterator[tuple[str, int | None, str | None]]:
+        """Each kept line without citations, its number, and the signal of the fault that drops the whole page with it.
+
+        The number is None where a citation is gone, the signal where there is no fault.
+        """
+        for number, (line, pieces) in enumerate(zip(text.lines, text.pieces, strict=True)):
             if len(pieces) < self.min_words:
                 continue
-            lower = line.lower()
+            line = line.strip()
+            if len(line) > self.max_word_length and max(map(len, pieces)) > self.max_word_length:
+                continue
+            whole = line
+            if "[" in line:
+                line = _CITATION.sub("", line)
+            if self.end_mark and (not line.endswith((".", "?", "!", '"', "'")) or line.endswith("...")):
+                continue
+            fault, lower = None, line.lower()
             if "lorem ipsum" in lower:
-                yield line, "lorem_ipsum_lines"
+                fault = "lorem_ipsum_lines"
             elif "javascript" in lower:
                 continue
             elif "{" in line:
-                yield line, "curly_bracket_lines"
-            elif not any(phrase in lower for phrase in _POLICY):
-                yield line, None
+                fault = "curly_bracket_lines"
+            elif any(phrase in lower for phrase in _POLICY):
+                continue
+            yield line, number if line is whole else None, fault

@@ -8,8 +8,6 @@ from curation.rules.gopher import repeats
 from curation.rules.rule import Verdict
 from curation.text import Text
 
-_TERMINAL = tuple(sorted(TERMINAL_PUNCTUATION))
-
 
 @dataclasses.dataclass(frozen=True)
 class FineWebQuality:
@@ -27,13 +25,13 @@ class FineWebQuality:
 
     def measure(self, text: Text) -> dict[str, float]:
         """Shares of lines and characters; a text without a line gives shares that fail."""
-        lines = [line for line in text.content.split("\n") if line.strip()]
-        num_lines = max(len(lines), 1)
+        lines = [line for line in text.content.split("\n") if line and not line.isspace()]
+        num_lines, num_breaks = max(len(lines), 1), text.content.count("\n")
         return {
-            "terminal_lines": sum(line.endswith(_TERMINAL) for line in lines) / num_lines,
+            "terminal_lines": sum(line[-1] in TERMINAL_PUNCTUATION for line in lines) / num_lines,
             "short_lines": sum(len(line) <= self.short_line for line in lines) / num_lines,
-            "repeated_line_share": repeats(lines)[1] / max(len(text.content.replace("\n", "")), 1),
-            "breaks_per_word": text.content.count("\n") / max(len(text.words), 1),
+            "repeated_line_share": repeats(lines)[1] / max(len(text.content) - num_breaks, 1),
+            "breaks_per_word": num_breaks / max(text.num_words, 1),
         }
 
     def reason(self, signals: Mapping[str, float]) -> Verdict | None:

@@ -5,12 +5,13 @@ datatrove 0.10.1 (gopher_repetition_filter.py, gopher_quality_filter.py), which 
 punctuation included; shares of characters are of the whole text, white space included.
 """
 
-import collections
 import dataclasses
-import itertools
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from curation.rules.characters import ALL_PUNCTUATION
+from curation.rules.ngrams import Ngrams
 from curation.rules.rule import Verdict
 from curation.rules.stop_words import STOP_WORDS
 from curation.text import Text
@@ -20,6 +21,8 @@ def repeats(elements: Sequence[str]) -> tuple[int, int]:
     """How many elements stood before, and their characters; first copies do not count."""
     seen: set[str] = set()
     count = characters = 0
+    if len(set(elements)) == len(elements):
+        return 0, 0  # the common case, found without a loop
     for element in elements:
         if element in seen:
             count += 1
@@ -57,11 +60,11 @@ class GopherRepetition:
         count, characters = repeats(text.nonempty_lines)
         signals["repeated_lines"] = count / len(text.nonempty_lines)
         signals["repeated_line_characters"] = characters / size
-        spaced, joined = _Joined(text.words, " "), _Joined(text.words, "")
+        ngrams = Ngrams(text)
         for n, _ in self.max_top_ngram:
-            signals[f"top_{n}gram"] = _top_ngram_characters(spaced.ngrams(n)) / size
+            signals[f"top_{n}gram"] = ngrams.top_characters(n) / size
         for n, _ in self.max_repeated_ngrams:
-            signals[f"repeated_{n}grams"] = _repeated_ngram_characters(joined.ngrams(n), n) / size
+            signals[f"repeated_{n}grams"] = ngrams.repeated_characters(n) / size
         return signals
 
     def reason(self, signals: Mapping[str, float]) -> Verdict | None:
@@ -98,18 +101,24 @@ class GopherQuality:
 
     def measure(self, text: Text) -> dict[str, float]:
         """Counts and shares of words and lines."""
-        words, lines = text.words, text.lines
-        plain = [word for word in words if not ALL_PUNCTUATION.issuperset(word)]
+        content, words, lines = text.content, text.words, text.lines
         num_words, num_lines = max(len(words), 1), max(len(lines), 1)
+        counts = np.bincount(text.word_numbers.astype(np.int64)).tolist()
+        # Letters alone are no punctuation, so only words with something else in them need a closer look.
+        odd = [(word, count) for word, count in zip(text.vocabulary, counts, strict=True) if not word.isalpha()]
+        marks = [(word, count) for word, count in odd if ALL_PUNCTUATION.issuperset(word)]
+        num_plain = len(words) - sum(count for _, count in marks)
+        characters = sum(map(len, words)) - sum(len(word) * count for word, count in marks)
+        num_without_letters = sum(count for word, count in odd if not any(map(str.isalpha, word)))
         return {
-            "num_words": len(plain),
-            "mean_word_length": sum(map(len, plain)) / max(len(plain), 1),
-            "hashes_per_word": text.content.count("#") / num_words,
-            "ellipses_per_word": (text.content.count("...") + text.content.count("…")) / num_words,
+            "num_words": num_plain,
+            "mean_word_length": characters / max(num_plain, 1),
+            "hashes_per_word": content.count("#") / num_words,
+            "ellipses_per_word": (content.count("...") + content.count("…")) / num_words,
             "bullet_lines": sum(line.lstrip().startswith(("•", "-")) for line in lines) / num_lines,
             "ellipsis_lines": sum(line.rstrip().endswith(("...", "…")) for line in lines) / num_lines,
-            "alphabetic_words": sum(any(map(str.isalpha, word)) for word in words) / num_words,
-            "stop_words": len(set(self.stop_words).intersection(words)),
+            "alphabetic_words": (len(words) - num_without_letters) / num_words,
+            "stop_words": len(set(self.stop_words).intersection(text.vocabulary)),
         }
 
     def reason(self, signals: Mapping[str, float]) -> Verdict | None:
@@ -127,42 +136,3 @@ class GopherQuality:
             ("too_few_stop_words", "stop_words", signals["stop_words"] < self.min_stop_words),
         ]
         return next(((reason, signal) for reason, signal, is_fault in faults if is_fault), None)
-
-
-class _Joined:
-    """Words joined once, so that every n-gram is a slice: much cheaper than joining each anew."""
-
-    def __init__(self, words: Sequence[str], separator: str) -> None:
-        self._text = separator.join(words)
-        self._gap = len(separator)
-        self._starts = [0, *itertools.accumulate(len(word) + self._gap for word in words)]
-
-    def ngrams(self, n: int) -> list[str]:
-        """Every n-gram, in order."""
-        text, gap = self._text, self._gap
-        return [text[start : end - gap] for start, end in zip(self._starts, self._starts[n:], strict=False)]
-
-
-def _top_ngram_characters(ngrams: Sequence[str]) -> int:
-    """Characters of the most frequent n-gram, joined with spaces, times its count; the first among ties."""
-    if not ngrams:
-        return 0
-    ngram, count = collections.Counter(ngrams).most_common(1)[0]
-    return len(ngram) * count
-
-
-def _repeated_ngram_characters(ngrams: Sequence[str], n: int) -> int:
-    """Characters of n-grams that stood before, read left to right, skipping n words after each found."""
-    if len(set(ngrams)) == len(ngrams):
-        return 0  # the common case, found without a loop
-    seen: set[str] = set()
-    characters = position = 0
-    while position < len(ngrams):
-        ngram = ngrams[position]
-        if ngram in seen:
-            characters += len(ngram)
-            position += n
-        else:
-            seen.add(ngram)
-            position += 1
-    return characters
