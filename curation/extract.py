@@ -1,82 +1,73 @@
-"""Page to text. The settings are a recipe's; the work is done in a child process (`sandbox`, `sandboxed`)."""
+"""Page to text. The settings are a recipe's; the work is done in a child process (`sandbox`, `page_text`)."""
 
 import dataclasses
+from typing import Any
 
 from curation import sandbox
 from curation.document import Page
+from curation.extracted import Extracted, Failed
+from curation.extraction.settings import ExtractText, Resiliparse, Trafilatura
 from curation.first_look import FirstLook
 
+__all__ = ["ExtractText", "Extracted", "Extractor", "Failed", "Resiliparse", "Trafilatura"]
 
-@dataclasses.dataclass(frozen=True)
-class Trafilatura:
-    """trafilatura's main text, without comments (Barbaresi 2021, https://aclanthology.org/2021.acl-demo.15)."""
-
-    favor_precision: bool = True
-    deduplicate: bool = True  # drops what repeats within the page; what earlier pages said never matters
-    fast: bool = False  # without the fallback extractors
-
-
-@dataclasses.dataclass(frozen=True)
-class ExtractText:
-    """The page's main text by its true charset, inside limits that end with the page and not with the run.
-
-    Time is the child's CPU time, so that a loaded machine decides as an idle one does. A page over a limit, or one that
-    ends its child, is tried once more in a fresh one with the longer limit, and counted.
-    """
-
-    extractor: Trafilatura = Trafilatura()
-    cpu_seconds: float = 5.0
-    retry_cpu_seconds: float = 20.0
-    max_memory: int = 2 << 30  # bytes of address space
-    max_text: int = 4 << 20  # bytes of UTF-8
-
-
-@dataclasses.dataclass(frozen=True)
-class Extracted:
-    """A page's text."""
-
-    text: str
-    charset: str
-    retried: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Failed:
-    """Why a page gave no text."""
-
-    step: str
-    reason: str
-    value: float | None = None
-    evidence: str | None = None
-    retried: bool = False
+_OVER_LIMITS = ("timeout", "crashed", "out_of_memory")
 
 
 class Extractor:
     """Extracts pages one after another in a child process, started when first needed and replaced when it dies."""
 
-    def __init__(self, settings: ExtractText, first_look: FirstLook | None = None) -> None:
+    def __init__(
+        self,
+        settings: ExtractText,
+        first_look: FirstLook | None = None,
+        *,
+        steps: tuple[str, ...] = (),
+        recipe: tuple[str, str, str | None] | None = None,
+    ) -> None:
+        """`recipe`: its file name, text and language, where the child shall take its `steps` after extraction too."""
         self._settings = settings
-        self._sandbox = sandbox.Sandbox(max_memory=settings.max_memory, max_reply=settings.max_text)
-        self._options = dataclasses.asdict(settings.extractor)
-        self._look = first_look and dataclasses.asdict(first_look)
+        self._steps = (type(settings).__name__, *steps)
+        setup = {
+            "extractor": _named(settings.extractor),
+            "second": _named(settings.second),
+            "first_look": first_look and dataclasses.asdict(first_look),
+            "recipe": recipe,
+        }
+        self._sandbox = sandbox.Sandbox(setup=setup, max_memory=settings.max_memory, max_reply=settings.max_text)
 
     def extract(self, page: Page) -> Extracted | Failed:
         """The page's text, or why there is none; never raises on account of the page."""
-        request = {"http_charset": page.http_charset, "first_look": self._look, "options": self._options}
-        step = type(self._settings).__name__
-        reply = self._sandbox.call(request, page.payload, cpu_seconds=self._settings.cpu_seconds)
+        reply = self._call(page, self._settings.cpu_seconds)
         # Once more in a fresh child: a crash or a lack of memory may be the doing of the pages before.
-        retried = reply.fault in ("timeout", "crashed", "out_of_memory")
+        retried = reply.fault in _OVER_LIMITS
         if retried:
-            reply = self._sandbox.call(request, page.payload, cpu_seconds=self._settings.retry_cpu_seconds)
+            reply = self._call(page, self._settings.retry_cpu_seconds)
+        if reply.fault in _OVER_LIMITS and not reply.place and self._settings.second and not page.is_text:
+            other = self._call(page, self._settings.cpu_seconds, use_second=True)
+            reply = reply if other.fault or other.header.get("reason") == "no_text" else other
         if reply.fault:
+            step = self._steps[min(reply.place, len(self._steps) - 1)]
             return Failed(step, reply.fault, reply.value, reply.evidence, retried)
-        if "other_language" in reply.header:
-            found = reply.header
-            return Failed(FirstLook.__name__, "other_language", found["score"], found["other_language"], retried)
-        if not reply.body.strip():
-            return Failed(step, "no_text", 0.0, None, retried)
-        return Extracted(reply.body.decode(), str(reply.header["charset"]), retried)
+        found = reply.header
+        if "reason" in found:
+            return Failed(found["step"], found["reason"], found["value"], found["evidence"], retried)
+        return Extracted(
+            text=reply.body.decode(),
+            charset=str(found["charset"]),
+            retried=retried,
+            by_second=found["second"],
+            language=found["language"],
+            language_score=found["language_score"],
+            signals=found["signals"],
+        )
+
+    def _call(self, page: Page, cpu_seconds: float, *, use_second: bool = False) -> sandbox.Reply:
+        request = {"http_charset": page.http_charset, "is_text": page.is_text, "use_second": use_second}
+        reply = self._sandbox.call(request, page.payload, cpu_seconds=cpu_seconds)
+        if "error" in reply.header:
+            raise ValueError(reply.header["error"])
+        return reply
 
     def close(self) -> None:
         """Ends the child process."""
@@ -87,3 +78,7 @@ class Extractor:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _named(settings: Trafilatura | Resiliparse | None) -> dict[str, Any] | None:
+    return None if settings is None else {"name": type(settings).__name__, **dataclasses.asdict(settings)}

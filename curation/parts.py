@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation import storage
+from curation.cascade import SeenPayload
 from curation.document import DOCUMENTS, Document, Rejection
 from curation.ledger import Ledger
 
@@ -86,6 +87,16 @@ def documents(path: str) -> Iterator[Document]:
         for group in range(part.num_row_groups):
             for row in part.read_row_group(group).to_pylist():
                 yield Document(**{**row, "signals": dict(row["signals"])})
+
+
+def repeated_payloads(path: str) -> Iterator[tuple[int, int]]:
+    """Of a part of rejections: the offset of each page whose payload was seen before, and that of the first such."""
+    with storage.open_read(path) as file:
+        part = pq.ParquetFile(file)
+        for group in range(part.num_row_groups):
+            for row in part.read_row_group(group, columns=["step", "offset", "evidence"]).to_pylist():
+                if row["step"] == SeenPayload.__name__:
+                    yield row["offset"], int(row["evidence"].rpartition("@")[2])
 
 
 def texts(path: str, offsets: set[int]) -> Iterator[tuple[int, str]]:

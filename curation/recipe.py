@@ -9,9 +9,10 @@ import sys
 import types
 from typing import Any
 
+from curation.cascade import SeenPayload, UrlBlocklist
 from curation.dedup.exact import ExactDuplicates
 from curation.dedup.minhash import NearDuplicates
-from curation.extract import ExtractText
+from curation.extraction.settings import ExtractText
 from curation.first_look import FirstLook
 from curation.language import KeepLanguage
 from curation.rules.gopher import GopherQuality
@@ -19,6 +20,8 @@ from curation.rules.rule import Edit, Rule
 from curation.rules.stop_words import STOP_WORDS
 
 _GLOBAL = (ExactDuplicates, NearDuplicates)
+_EARLY = (UrlBlocklist, SeenPayload, FirstLook)  # before extraction, in this order
+_KINDS = {**dict.fromkeys(_GLOBAL, "g"), UrlBlocklist: "u", SeenPayload: "s", FirstLook: "l", ExtractText: "e"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,17 +34,16 @@ class Recipe:
     text_sha256: str = ""  # of the file, set when it is loaded: a rule of its own is more than its repr
 
     def __post_init__(self) -> None:
-        extraction = self.steps[1:2] if self.steps and isinstance(self.steps[0], FirstLook) else self.steps[:1]
-        misplaced = any(isinstance(step, FirstLook) for step in self.steps[1:])
-        if misplaced or not extraction or not isinstance(extraction[0], ExtractText):
+        kinds = "".join(_KINDS.get(type(step), "d") for step in self.steps)
+        if not re.fullmatch("u?s?l?e[dg]*", kinds):
             raise ValueError(
-                f"recipe {self.name}: the first step must be ExtractText(...), or FirstLook(...) before it"
+                f"recipe {self.name}: the first step must be ExtractText(...), or UrlBlocklist(...), SeenPayload() and "
+                "FirstLook(...) before it, in this order and each at most once"
             )
-        kinds = "".join("g" if isinstance(step, _GLOBAL) else "d" for step in self.steps)
-        if not re.fullmatch("d+g*d*", kinds):
+        if not re.fullmatch(".*ed*g*d*", kinds):
             raise ValueError(f"recipe {self.name}: the steps that look at all documents must stand side by side")
         for number, step in enumerate(self.steps, 1):
-            is_kind = isinstance(step, (FirstLook, ExtractText, *_GLOBAL, KeepLanguage, Rule, Edit))
+            is_kind = isinstance(step, (*_EARLY, ExtractText, *_GLOBAL, KeepLanguage, Rule, Edit))
             if isinstance(step, type) or not is_kind:
                 raise ValueError(
                     f"recipe {self.name}: step {number}, {step!r}, is none of: a language step, a rule (measure "
@@ -58,9 +60,9 @@ class Recipe:
 
     @property
     def extraction(self) -> tuple[ExtractText, FirstLook | None]:
-        """How a page becomes text, and what is looked at before."""
-        look = self.steps[0] if isinstance(self.steps[0], FirstLook) else None
-        return self.steps[0 if look is None else 1], look
+        """How a page becomes text, and what is looked at right before."""
+        (extract,) = (step for step in self.steps if isinstance(step, ExtractText))
+        return extract, next((step for step in self.steps if isinstance(step, FirstLook)), None)
 
     @property
     def before(self) -> tuple[Any, ...]:
@@ -152,6 +154,12 @@ def of_source(file_name: str, text: str) -> Recipe:
     if not isinstance(recipe, Recipe):
         raise ValueError(f"--recipe {file_name} defines no RECIPE = Recipe(...); see curation/recipes/fineweb.py")
     return dataclasses.replace(recipe, text_sha256=hashlib.sha256(text.encode()).hexdigest())
+
+
+def of_run(file_name: str, text: str, language: str | None) -> Recipe:
+    """The recipe that a run was started with."""
+    recipe = of_source(file_name, text)
+    return recipe.with_language(language) if language else recipe
 
 
 def _last_line(error: Exception, file_name: str) -> str:

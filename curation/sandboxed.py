@@ -1,71 +1,105 @@
-"""The child process of `sandbox`: reads pages from standard input, writes their text to standard output."""
+"""The processes behind `sandbox`: the server that forks children, and the child that answers pages with text."""
 
+import contextlib
+import gc
 import logging
+import mmap
 import os
 import resource
 import signal
+import socket
 import sys
-from typing import Any
+from typing import IO, Any
 
-from curation import charset, first_look, sandbox
-
-_MAX_EVIDENCE = 200  # characters
+from curation import page_text, sandbox
 
 
-def main(max_memory: int, max_reply: int) -> None:
-    """Answers until the parent closes the pipe."""
+def serve(control: socket.socket) -> None:
+    """Forks a child for each message with descriptors, and reaps the child of each that is a pid, until it closes.
+
+    It closes when the parent ends, however that came about; then no child has anybody left to work for.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_AS, (max_memory, max_memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _be_killed_first()
-    incoming = os.fdopen(os.dup(0), "rb", buffering=0)
-    outgoing = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whatever a library prints must not reach the parent
-
-    import trafilatura  # noqa: F401  before the first page, whose time it is not
-
+    page_text.load()
     logging.disable(logging.CRITICAL)
-    sandbox.send(outgoing, {"ready": True}, b"")
+    gc.collect()
+    gc.freeze()  # what is loaded stays, and its memory is shared
+    control.send(b"0")
+    children: set[int] = set()
     while True:
         try:
-            request, payload = sandbox.receive(incoming)
+            message, fds, _, _ = socket.recv_fds(control, 64, 3)
+        except ConnectionError:
+            message = b""
+        if not message:
+            for pid in children:
+                os.kill(pid, signal.SIGKILL)  # not reaped, so that the pid is nobody else's
+            return
+        if not fds:
+            pid, status = os.waitpid(int(message), 0)
+            children.discard(pid)
+            control.send(str(os.waitstatus_to_exitcode(status)).encode())
+            continue
+        pid = os.fork()
+        if pid == 0:
+            control.close()
+            _child(*fds)
+        children.add(pid)
+        for fd in fds:
+            os.close(fd)
+        control.send(str(pid).encode())
+
+
+def _child(requests: int, replies: int, shared: int) -> None:
+    """Answers until the parent closes the pipe; never returns into the server's code."""
+    status = 1
+    with contextlib.suppress(BaseException):
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        place = mmap.mmap(shared, 1)
+        # Left open: a parent that sees them closed kills this process, whose status would then say nothing.
+        incoming, outgoing = os.fdopen(requests, "rb"), os.fdopen(replies, "wb", buffering=0)
+        answer_all(incoming, outgoing, place)
+        status = 0
+    os._exit(status)
+
+
+def answer_all(incoming: IO[bytes], outgoing: IO[bytes], place: mmap.mmap) -> None:
+    """Reads the setup, then page after page; each under its own CPU limit, all under the memory limit."""
+    setup, _ = sandbox.unpack_from(_exactly(incoming))
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (setup["max_memory"], setup["max_memory"]))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        _be_killed_first()
+        answerer = page_text.Answerer(setup, place)
+    except Exception as error:  # no page's fault: the run stops with it
+        _send(outgoing, {"call": setup["call"], "error": f"{type(error).__name__}: {error}"}, b"")
+        return
+    _send(outgoing, {"call": setup["call"]}, b"")
+    while True:
+        try:
+            request, payload = sandbox.unpack_from(_exactly(incoming))
         except EOFError:
             return
         signal.setitimer(signal.ITIMER_PROF, request["cpu_seconds"])
-        header, body = _answer(request, payload, max_reply)
+        header, body = answerer.answer(request, payload)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        sandbox.send(outgoing, header, body)
+        _send(outgoing, {**header, "call": request["call"]}, body)
 
 
-def _answer(request: dict[str, Any], payload: bytes, max_reply: int) -> tuple[dict[str, Any], bytes]:
-    try:
-        html, name = charset.decode(payload, request["http_charset"])
-        html = html.removeprefix("\ufeff")  # a byte order mark, which is no text
-        if wanted := request["first_look"]:
-            score, other = first_look.look(html, wanted["language"])
-            if score < wanted["min_score"]:
-                return {"other_language": other, "score": score}, b""
-        body = _extract(html, request["options"]).encode("utf-8", "replace")
-    except MemoryError:
-        return {"fault": "out_of_memory"}, b""
-    except Exception as error:  # a page can make an extractor raise anything; the page is rejected with what it was
-        return {"fault": "failed", "evidence": repr(error)[:_MAX_EVIDENCE]}, b""
-    if len(body) > max_reply:
-        return {"fault": "too_much_text", "value": len(body)}, b""
-    return {"charset": name}, body
+def _send(outgoing: IO[bytes], header: dict[str, Any], body: bytes) -> None:
+    message = memoryview(sandbox.pack(header, body))
+    while message:
+        message = message[outgoing.write(message) or 0 :]
 
 
-def _extract(html: str, options: dict[str, Any]) -> str:
-    import trafilatura
-    from trafilatura.deduplication import LRUCache
+def _exactly(pipe: IO[bytes]) -> Any:
+    def read(size: int) -> bytes:
+        data = pipe.read(size)
+        if len(data) < size:
+            raise EOFError
+        return data
 
-    options = dict(options)
-    if options.pop("deduplicate"):
-        # A cache of its own for each page: trafilatura's would remember the pages before, so that a page's text
-        # would depend on which pages the same process had seen.
-        options["deduplicate"] = LRUCache(maxsize=4096)
-    return trafilatura.extract(html, include_comments=False, **options) or ""
+    return read
 
 
 def _be_killed_first() -> None:
@@ -77,4 +111,9 @@ def _be_killed_first() -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    if sys.argv[1:] == ["--check"]:
+        page_text.load()
+        print("the extraction process can start")
+    else:
+        with socket.socket(fileno=int(sys.argv[1])) as control:
+            serve(control)

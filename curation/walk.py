@@ -4,9 +4,11 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from curation import extract, language, response
+from curation import language, response
+from curation.cascade import Seen, SeenPayload, UrlBlocklist
 from curation.document import Document, Page, Rejection
-from curation.extract import Extracted, Extractor, ExtractText, Failed
+from curation.extracted import Extracted, Extracts, Failed
+from curation.extraction.settings import ExtractText
 from curation.first_look import FirstLook
 from curation.language import KeepLanguage
 from curation.recipe import step_name
@@ -24,10 +26,21 @@ class Taken:
     retried: bool = False  # extraction had to be tried twice
 
 
-def first_steps(page: Page, steps: Sequence[Any], extractor: Extractor) -> tuple[Document | Rejection, bool]:
-    """A page as a document or a rejection, and whether its extraction had to be tried twice."""
-    taken = list(steps_of_page(page, steps, extractor))
-    return taken[-1].outcome, taken[0].retried
+class StepsClash(ValueError):
+    """Two rules of a recipe measure the same: a mistake of the recipe's, not of a page."""
+
+
+def outcome_in_child(
+    page: Page, steps: Sequence[Any], extractor: Extracts, seen: Seen
+) -> tuple[Document | Rejection, bool]:
+    """A page as a document or a rejection, and whether its extraction had to be tried twice.
+
+    The extractor's child takes all steps from FirstLook on, up to the first that looks at all documents.
+    """
+    if rejection := response.check(page) or _early(page, steps, seen):
+        return rejection, False
+    found = extractor.extract(page)
+    return _outcome(page, found), found.retried
 
 
 def later_steps(document: Document, steps: Sequence[Any]) -> Document | Rejection:
@@ -38,7 +51,7 @@ def later_steps(document: Document, steps: Sequence[Any]) -> Document | Rejectio
     return outcome
 
 
-def steps_of_page(page: Page, steps: Sequence[Any], extractor: Extractor) -> Iterator[Taken]:
+def steps_of_page(page: Page, steps: Sequence[Any], extractor: Extracts) -> Iterator[Taken]:
     """The steps that a page takes, from the one that gives its text or rejects it on; none follows one that rejects.
 
     A page that is text already, as in WET archives, is neither looked at before nor extracted: it has its text from the
@@ -47,18 +60,23 @@ def steps_of_page(page: Page, steps: Sequence[Any], extractor: Extractor) -> Ite
     if rejection := response.check(page):
         yield Taken(rejection.step, rejection)
         return
+    if rejection := _early(page, steps, None):
+        yield Taken(rejection.step, rejection)
+        return
     step = "response" if page.is_text else ExtractText.__name__
     if page.is_text:
-        outcome: Extracted | Failed = Extracted(page.payload.decode("utf-8-sig", "replace"), "utf-8", retried=False)
+        found: Extracted | Failed = Extracted(page.payload.decode("utf-8-sig", "replace"), "utf-8", retried=False)
     else:
-        outcome = extractor.extract(page)
-    if not isinstance(outcome, Extracted):
-        rejection = response.reject(page, outcome.step, outcome.reason, value=outcome.value, evidence=outcome.evidence)
-        yield Taken(rejection.step, rejection, retried=outcome.retried)
-        return
-    document = _document(page, outcome)
-    yield Taken(step, document, retried=outcome.retried)
-    yield from steps_of_document(document, [step for step in steps if not isinstance(step, (FirstLook, ExtractText))])
+        found = extractor.extract(page)
+    outcome = _outcome(page, found)
+    yield Taken(step if isinstance(outcome, Document) else outcome.step, outcome, retried=found.retried)
+    if isinstance(outcome, Document):
+        yield from steps_of_document(outcome, after_extraction(steps))
+
+
+def after_extraction(steps: Sequence[Any]) -> list[Any]:
+    """The steps that see a page's text."""
+    return [step for step in steps if not isinstance(step, (UrlBlocklist, SeenPayload, FirstLook, ExtractText))]
 
 
 def steps_of_document(document: Document, steps: Sequence[Any]) -> Iterator[Taken]:
@@ -75,7 +93,7 @@ def steps_of_document(document: Document, steps: Sequence[Any]) -> Iterator[Take
         if isinstance(step, Rule):
             measured = step.measure(text)
             if twice := here.keys() & measured.keys():
-                raise ValueError(f"{step_name(step)} measures {', '.join(sorted(twice))} as an earlier step does")
+                raise StepsClash(f"{step_name(step)} measures {', '.join(sorted(twice))} as an earlier step does")
             here |= measured
             if verdict := step.reason(measured):
                 reason, signal = verdict
@@ -90,21 +108,42 @@ def steps_of_document(document: Document, steps: Sequence[Any]) -> Iterator[Take
         yield Taken(step_name(step), document, measured)
 
 
-def _document(page: Page, extracted: extract.Extracted) -> Document:
-    return Document(
+def _early(page: Page, steps: Sequence[Any], seen: Seen | None) -> Rejection | None:
+    """The rejection by a step that looks at no more than the page's URL or digest; `seen` is the task's, if any."""
+    for step in steps:
+        if isinstance(step, UrlBlocklist) and (domain := step.blocked(page.url)):
+            return response.reject(page, step_name(step), "blocked_domain", evidence=domain)
+        if isinstance(step, SeenPayload) and seen and (first := seen.before(page)):
+            return response.reject(page, step_name(step), "repeated_payload", value=1.0, evidence=first)
+    return None
+
+
+def _outcome(page: Page, found: Extracted | Failed) -> Document | Rejection:
+    if isinstance(found, Failed):
+        return response.reject(page, found.step, found.reason, value=found.value, evidence=found.evidence)
+    signals = {"warc_truncated": 1.0} if page.truncated else {}
+    if found.by_second:
+        signals["second_extractor"] = 1.0
+    return bare_document(
+        found.text,
         id=page.id,
         url=page.url,
         date=page.date,
-        text=extracted.text,
-        language="",
-        language_score=0.0,
+        language=found.language,
+        language_score=found.language_score,
         warc=page.warc,
         offset=page.offset,
         length=page.length,
         digest=page.digest,
-        charset=extracted.charset,
-        signals={"warc_truncated": 1.0} if page.truncated else {},
+        charset=found.charset,
+        signals={**signals, **found.signals},
     )
+
+
+def bare_document(text: str, **known: Any) -> Document:
+    """A document of which only the text, and what is given, is known."""
+    unknown = {"id": "", "url": "", "date": None, "language": "", "language_score": 0.0, "warc": "", "offset": 0}
+    return Document(**{**unknown, "length": 0, "digest": "", "charset": "", "signals": {}, **known}, text=text)
 
 
 def _reject(document: Document, step: object, reason: str, value: float, evidence: str) -> Rejection:

@@ -2,6 +2,7 @@
 
 import argparse
 import concurrent.futures
+import contextlib
 import dataclasses
 import datetime
 import os
@@ -16,7 +17,7 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from curation import language, recipe, storage, tokens
+from curation import cascade, language, recipe, storage, tokens
 from pipelines import funnel, inputs, launch, made, options, progress
 from pipelines.run import Run
 from pipelines.tasks import Round
@@ -35,6 +36,8 @@ class Stage:
     needs: "Stage | None" = None  # the stage whose output it reads
     finish: Callable[[Run, Mapping[str, Any]], None] | None = None  # with times, machine and workers
     failures: Callable[[Run, Sequence[Any]], list[str]] | None = None  # why tasks are not done, as they noted it
+    in_children: bool = False  # its tasks leave the work to children of their own, so that threads do for workers
+    close: Callable[[], None] | None = None  # ends what tasks left running in this process
 
     def missing(self, run: Run) -> list[Any]:
         """The tasks whose output is not there yet; ValueError where another run's is."""
@@ -71,6 +74,9 @@ def plan(args: argparse.Namespace) -> Run:
     """Everything that can be checked before work starts; ValueError says what is wrong."""
     recipe_file, recipe_text = recipe.read_source(args.recipe)
     steps = recipe.of_source(recipe_file, recipe_text)
+    for step in steps.before:
+        if isinstance(step, cascade.UrlBlocklist):
+            cascade.check(step)
     if args.language:
         if args.language not in language.labels():
             raise ValueError(f"--language {args.language}: not one of the codes lid.176 knows, such as en, de or zh")
@@ -142,8 +148,12 @@ def _run_stage(
             f"run pipelines.{stage.needs.name} with the same flags first"
         )
     rounds = stage.rounds(run, stage.missing(run))
-    with launch.worker_log() as terminal, progress.showing(stage.name, rounds, run, terminal):
-        launch.run(rounds, args, beam_options)
+    with contextlib.ExitStack() as stack:
+        terminal = stack.enter_context(launch.worker_log())
+        stack.enter_context(progress.showing(stage.name, rounds, run, terminal))
+        if stage.close:
+            stack.callback(stage.close)
+        launch.run(rounds, args, beam_options, in_children=stage.in_children)
     if left := stage.missing(run):
         if stage.failures and (notes := stage.failures(run, left)):
             _give_up(stage, len(rounds[0].tasks), notes)

@@ -4,6 +4,11 @@ Three stages, each a restart point: a part that exists with the same recipe, cod
 again, so a run that was stopped goes on where it was when the same command is started again.
 """
 
+if __name__ == "__main__":
+    from curation import fork_server
+
+    fork_server.start()  # it loads its libraries, which takes a second, while this process loads Beam
+
 import sys
 from collections.abc import Sequence
 

@@ -67,6 +67,9 @@ def write_edges(task: Task, *, run: Run) -> int:
     senders = [run.work("candidates", f"{number:05d}") for number in range(num_partitions(run))]
     pairs = np.unique(exchange.receive(senders, task.number, candidates.PAIR))
     edges = _verified(pairs, task.number, run) if len(pairs) else []
+    # Pages that were not even extracted, so that `copies` counts them: they are in no part, and so never dropped.
+    for offset, first in parts.repeated_payloads(run.rejected(task.number)):
+        edges.append((run.ids.number(task.number, offset), run.ids.number(task.number, first), 1.0, True))
     found = np.array(edges, clusters.EDGE)
     exchange.send(path, found, np.zeros(len(found), np.int64), count=1)
     return len(found)

@@ -1,5 +1,10 @@
 """The first stage: archives to filtered documents and rejected pages, a part a task."""
 
+if __name__ == "__main__":
+    from curation import fork_server
+
+    fork_server.start()  # it loads its libraries, which takes a second, while this process loads Beam
+
 import collections
 import contextlib
 import functools
@@ -7,9 +12,11 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from curation import archives, parts, storage, walk, warc
+from curation.cascade import Seen
 from curation.document import DOCUMENTS, REJECTED, Document, Rejection
 from curation.extract import Extractor
 from curation.ledger import Ledger
+from curation.recipe import step_name
 from curation.sources import Task
 from pipelines import command, progress
 from pipelines.made import all_made
@@ -30,7 +37,7 @@ def extract_part(task: Task, *, run: Run) -> int:
 def _extract_part(task: Task, run: Run) -> int:
     """The pages of `task` through the recipe's first per-document steps."""
     steps, fingerprint = run.recipe.before, run.extract_fingerprints[task.number]
-    ledger, skipped = Ledger(), collections.Counter[str]()
+    ledger, skipped, seen = Ledger(), collections.Counter[str](), Seen()
     with contextlib.ExitStack() as stack:
         report = stack.enter_context(progress.reporting(run.progress, "extract", task.number))
         extractor = stack.enter_context(_extractor(run))
@@ -39,7 +46,7 @@ def _extract_part(task: Task, run: Run) -> int:
         filtered = stack.enter_context(write(run.filtered(task.number), DOCUMENTS))
         for page in warc.pages(task, skipped):
             outcome, retried = (
-                (page, False) if isinstance(page, Rejection) else walk.first_steps(page, steps, extractor)
+                (page, False) if isinstance(page, Rejection) else walk.outcome_in_child(page, steps, extractor, seen)
             )
             ledger.read += 1
             ledger.retried += retried
@@ -92,7 +99,9 @@ def _extractor(run: Run) -> Iterator[Extractor]:
     try:
         extractor = idle.pop()
     except IndexError:
-        extractor = Extractor(*run.recipe.extraction)
+        steps = tuple(map(step_name, walk.after_extraction(run.recipe.before)))
+        source = (run.recipe_file, run.recipe_text, run.language)
+        extractor = Extractor(*run.recipe.extraction, steps=steps, recipe=source)
     try:
         yield extractor
     except BaseException:
@@ -101,7 +110,15 @@ def _extractor(run: Run) -> Iterator[Extractor]:
     idle.append(extractor)
 
 
-STAGE = command.Stage("extract", tasks, is_done, rounds, failures=failures)
+def close_idle() -> None:
+    """Ends the children that wait for another task in this process."""
+    while _idle:
+        _, extractors = _idle.popitem()
+        for extractor in extractors:
+            extractor.close()
+
+
+STAGE = command.Stage("extract", tasks, is_done, rounds, failures=failures, in_children=True, close=close_idle)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

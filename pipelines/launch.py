@@ -16,6 +16,7 @@ from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
+from curation import fork_server
 from curation.storage import StorageError
 from pipelines import options, tasks
 
@@ -23,13 +24,28 @@ _OURS = re.compile(r"\b(?:StorageError|Unreadable|PermissionError): (.*?)(?: \[w
 _ERRNO = re.compile(r"^\[Errno \d+\] ")
 
 
-def run(rounds: Sequence[tasks.Round], args: argparse.Namespace, beam_options: PipelineOptions) -> None:
-    """Runs the rounds to their end; ValueError, StorageError or RuntimeError where a task could not be done."""
+_MOST_THREADS = 8  # more would wait for each other: a worker's thread needs a tenth of the time of its child
+
+
+def run(
+    rounds: Sequence[tasks.Round],
+    args: argparse.Namespace,
+    beam_options: PipelineOptions,
+    *,
+    in_children: bool = False,
+) -> None:
+    """Runs the rounds to their end; ValueError, StorageError or RuntimeError where a task could not be done.
+
+    `in_children`: the tasks leave most work to child processes, so that up to eight local workers need no process each.
+    """
     if not any(step.tasks for step in rounds):
         return
     runner: beam.runners.PipelineRunner | None = None
     if options.is_local(beam_options):
-        runner = _local_runner(beam_options, max(len(step.tasks) for step in rounds), args.workers)
+        if in_children:
+            fork_server.start()  # it loads its libraries while Beam gets ready
+        workers = min(args.workers, max(len(step.tasks) for step in rounds))
+        runner = _local_runner(beam_options, workers, in_threads=in_children and workers <= _MOST_THREADS)
     try:
         with beam.Pipeline(runner=runner, options=beam_options) as pipeline:
             tasks.build(pipeline, rounds, args.access)
@@ -77,12 +93,13 @@ def is_dry_run(beam_options: PipelineOptions) -> bool:
     return bool(beam_options.view_as(TestOptions).dry_run)
 
 
-def _local_runner(beam_options: PipelineOptions, most_tasks: int, workers: int) -> fn_runner.FnApiRunner:
+def _local_runner(beam_options: PipelineOptions, workers: int, *, in_threads: bool) -> fn_runner.FnApiRunner:
     """Beam's own local runner, pinned: its default first tries to download another one."""
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     direct = beam_options.view_as(DirectOptions)
-    direct.direct_num_workers = min(workers, most_tasks)
-    direct.direct_running_mode = "in_memory" if direct.direct_num_workers == 1 else "multi_processing"
+    direct.direct_num_workers = workers
+    several = "multi_threading" if in_threads else "multi_processing"
+    direct.direct_running_mode = "in_memory" if workers == 1 else several
     # Without provision info the worker processes see none of the options (such as an S3 endpoint).
     encoded = JobServiceHandle.encode_pipeline_options(beam_options.get_all_options())
     info = fn_runner.ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded))

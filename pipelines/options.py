@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from curation.common_crawl import FORMATS
-from curation.remote.access import Access
+from curation.remote.access import Access, buckets
 from curation.remote.fetch import Patience
 
 _SELECTIONS = {
@@ -44,7 +44,7 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
         help="train a byte-level BPE of N tokens (default: 32768)",
     )
     add("--validation-share", type=float, default=0.01, metavar="X", help="share of hosts held out (default: 0.01)")
-    add("--workers", type=int, default=None, metavar="N", help="local processes (default: all cores)")
+    add("--workers", type=int, default=None, metavar="N", help="tasks at once (default: all cores)")
     add("--task-mib", type=int, metavar="N", help="MiB of archive in a task (default: by the input's size, 1 to 64)")
     add("--allow-truncated", action="store_true", help="curate what is whole of archives that end in mid-record")
     add("--overwrite", action="store_true", help="remove the corpus that is in --output first")
@@ -120,11 +120,10 @@ def _check_input(flags: argparse.ArgumentParser, args: argparse.Namespace) -> No
 def access(args: argparse.Namespace, options: PipelineOptions) -> Access:
     """How this run comes by its storage: our flags, and Beam's for S3."""
     inputs = [args.crawl_base] if args.crawl else args.input
-    buckets = {"/".join(path.split("/")[:3]) for path in inputs if path.startswith(("s3://", "gs://"))}
     beam = options.get_all_options()
     return Access(
         anonymous=args.anonymous,
-        input_buckets=tuple(sorted(buckets)),
+        input_buckets=buckets(inputs),
         patience=Patience(connections=args.connections, attempts=args.attempts, first_wait=args.retry_wait),
         **{name: beam.get(name) or "" for name in _S3},
     )

@@ -132,7 +132,7 @@ def test_text_that_is_extracted_already(server, tmp_path):
 def test_dry_run_says_what_would_be_read_and_reads_none_of_it(server, tmp_path, capsys):
     sizes = [len(server.files[archive(number)]) for number in range(4)]
     assert run(server, tmp_path / "corpus", "--dry-run", "--workers", "2", "--core-hour-price", "3600000") == 0
-    hours = sum(sizes) / 620_000 / 3600
+    hours = sum(sizes) / 1_090_000 / 3600
     assert capsys.readouterr().out == (
         f"4 archives, {sum(sizes) / 1e6:,.1f} MB, 4 tasks; about {hours:,.2f} core hours: {hours / 2:,.2f} hours with "
         f"--workers 2, {hours * 3600000:,.2f} USD at 3.6e+06 a core hour\n"

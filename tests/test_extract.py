@@ -2,9 +2,10 @@ import dataclasses
 
 import pytest
 
-from curation import first_look, language
+from curation import first_look, language, walk
+from curation.cascade import Seen
 from curation.document import Page
-from curation.extract import Extracted, Extractor, ExtractText, Failed, Trafilatura
+from curation.extract import Extracted, Extractor, ExtractText, Failed, Resiliparse, Trafilatura
 from curation.first_look import FirstLook
 
 MAIN = (
@@ -44,6 +45,16 @@ def page(payload, *, http_charset="utf-8"):
         payload=payload if isinstance(payload, bytes) else payload.encode(),
         digest="",
     )
+
+
+@dataclasses.dataclass
+class Given:
+    """Gives every page what another extractor has found."""
+
+    outcome: Extracted | Failed
+
+    def extract(self, _):
+        return self.outcome
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +105,9 @@ def test_the_text_does_not_depend_on_the_pages_before(extractor):
         b"",
         b" \n ",
         b"<html><body></body></html>",
-        bytes(range(256)) * 40,
         b"\0" * 5000,
     ],
-    ids=["empty", "blank", "no text", "binary", "zeros"],
+    ids=["empty", "blank", "no text", "zeros"],
 )
 def test_pages_without_text(extractor, payload):
     found = extractor.extract(page(payload, http_charset=""))
@@ -120,7 +130,7 @@ def test_fifteen_megabytes_of_text_end_at_the_limit():
     paragraphs = [f"{MAIN} This is paragraph number {number}." for number in range(65_000)]
     payload = html(*paragraphs).encode()
     assert len(payload) > 15_000_000
-    with Extractor(ExtractText(cpu_seconds=0.5, retry_cpu_seconds=1.0)) as extractor:
+    with Extractor(ExtractText(second=None, cpu_seconds=0.5, retry_cpu_seconds=1.0)) as extractor:
         assert extractor.extract(page(payload)) == Failed(
             "ExtractText", "timeout", 1.0, "no text after 1 s of CPU", True
         )
@@ -136,7 +146,7 @@ def test_too_much_text_says_how_much():
 
 
 def test_a_page_over_its_time_is_tried_again_and_rejected():
-    settings = ExtractText(cpu_seconds=0.05, retry_cpu_seconds=0.1)
+    settings = ExtractText(second=None, cpu_seconds=0.05, retry_cpu_seconds=0.1)
     slow = page(html(*(f"{MAIN} {number}" for number in range(5000))))
     with Extractor(settings) as extractor:
         assert extractor.extract(slow) == Failed("ExtractText", "timeout", 0.1, "no text after 0.1 s of CPU", True)
@@ -147,7 +157,7 @@ def test_a_page_over_its_time_is_tried_again_and_rejected():
 
 def test_a_page_that_the_second_try_finishes_is_kept_and_counted():
     slow = page(html(*(f"{MAIN} {number}" for number in range(400))))
-    with Extractor(ExtractText(cpu_seconds=0.01, retry_cpu_seconds=60.0)) as extractor:
+    with Extractor(ExtractText(second=None, cpu_seconds=0.01, retry_cpu_seconds=60.0)) as extractor:
         found = extractor.extract(slow)
     assert (type(found), found.retried, found.text.count(MAIN)) == (Extracted, True, 400)
 
@@ -180,5 +190,136 @@ def test_the_first_look_sees_a_language_that_many_others_outscore():
         "The river rose in the night. The river rose in the night."
     )
     score = language.scores(text, count=176)["en"]
-    assert score > FirstLook().min_score
-    assert first_look.look(f"<p>{text}</p>", "en")[0] == score
+    assert first_look.look(text, FirstLook("en", score - 1e-6)) is None
+    assert first_look.look(text, FirstLook("en", score + 1e-6))[:2] == ("other_language", score)
+
+
+SLOW = page(html(*(f"{MAIN} {number}" for number in range(5000))))
+
+
+def test_the_second_extractor_takes_a_page_that_the_first_cannot_finish():
+    with Extractor(ExtractText(cpu_seconds=0.1, retry_cpu_seconds=0.2)) as extractor:
+        found = extractor.extract(SLOW)
+    assert (type(found), found.by_second, found.retried, found.text.count(MAIN)) == (Extracted, True, True, 5000)
+    document = walk.outcome_in_child(SLOW, (ExtractText(),), Given(found), Seen())[0]
+    assert (document.signals, document.text) == ({"second_extractor": 1.0}, found.text)
+
+
+def test_the_second_extractor_is_under_limits_too():
+    """The first time is what is said: the second extractor is tried with the shorter limit."""
+    slow = page(html(*(f"{MAIN} {number}" for number in range(65_000))))
+    with Extractor(ExtractText(cpu_seconds=0.02, retry_cpu_seconds=0.1)) as extractor:
+        assert extractor.extract(slow) == Failed("ExtractText", "timeout", 0.1, "no text after 0.1 s of CPU", True)
+        assert isinstance(extractor.extract(page(html(MAIN, MORE))), Extracted | Failed)
+
+
+def test_the_second_extractor_takes_a_page_in_which_the_first_finds_nothing():
+    with Extractor(ExtractText(Trafilatura("precision"))) as extractor:
+        found = extractor.extract(page(bytes(range(256)) * 40))
+        assert (type(found), found.by_second, found.retried) == (Extracted, True, False)
+        assert extractor.extract(page(html(MAIN, MORE))).by_second is False
+    with Extractor(ExtractText(Trafilatura("precision"), second=None)) as extractor:
+        assert extractor.extract(page(bytes(range(256)) * 40)) == Failed("ExtractText", "no_text", 0.0, None, False)
+
+
+def test_any_extractor_may_be_the_first():
+    with Extractor(ExtractText(Resiliparse(), second=None)) as extractor:
+        found = extractor.extract(page(html(MAIN, MORE)))
+    assert (found.text.split("\n\n"), found.by_second) == ([MAIN, MORE], False)
+
+
+@pytest.mark.parametrize("focus", ["agreed", "balanced", "precision", "recall"])
+def test_every_focus_finds_the_main_text(focus):
+    with Extractor(ExtractText(Trafilatura(focus))) as extractor:
+        assert extractor.extract(page(html(MAIN, MORE))).text == f"{MAIN}\n{MORE}"
+
+
+def test_an_unknown_focus_is_refused():
+    with pytest.raises(ValueError) as caught:
+        Trafilatura("precise")
+    assert str(caught.value) == "Trafilatura(focus='precise'): expected one of agreed, balanced, precision, recall"
+
+
+RECIPE = """
+import dataclasses
+import numpy as np
+from curation.extract import ExtractText
+from curation.recipe import Recipe
+
+@dataclasses.dataclass(frozen=True)
+class Quiet:
+    def measure(self, text):
+        return {"size": np.float32(len(text.content)), "is_long": np.bool_(len(text.content) > 9)}
+
+    def reason(self, signals):
+        return ("too_short", "size") if signals["size"] < 5 else None
+
+@dataclasses.dataclass(frozen=True)
+class Trap:
+    def measure(self, text):
+        while "endless" in text.content:
+            pass
+        if "greedy" in text.content:
+            hoard = [bytearray(1 << 26)] + [b"x" * (1 << 26) for _ in range(100)]
+        if "broken" in text.content:
+            raise KeyError("broken")
+        return {"SIGNAL": 1.0}
+
+    def reason(self, signals):
+        return None
+
+@dataclasses.dataclass(frozen=True)
+class Inflate:
+    def edit(self, text):
+        return text.content * 1000 if "inflate" in text.content else text.content
+
+RECIPE = Recipe("trapped", "a test", (ExtractText(), Quiet(), Trap(), Inflate()))
+"""
+STEPS = ("Quiet", "Trap", "Inflate")
+
+
+def trapped(text=RECIPE, **limits):
+    settings = ExtractText(cpu_seconds=0.2, retry_cpu_seconds=0.4, max_memory=640 << 20, **limits)
+    return Extractor(settings, steps=STEPS, recipe=("trapped.py", text.replace("SIGNAL", "trap"), None))
+
+
+@pytest.mark.parametrize(
+    "text, step, reason, value, evidence, retried",
+    [
+        ("endless", "Trap", "timeout", 0.4, "no text after 0.4 s of CPU", True),
+        ("broken", "Trap", "failed", None, "KeyError('broken')", False),
+        ("inflate" * 100, "Inflate", "too_much_text", 700_000, None, False),
+        ("no", "Quiet", "too_short", 2.0, "size", False),
+        ("\u00a0", "ExtractText", "no_text", 0.0, None, False),
+        ("too much" * 1000, "ExtractText", "too_much_text", 8000, None, False),
+    ],
+)
+@pytest.mark.parametrize("is_text", [True, False])
+def test_a_step_that_fails_on_a_page_is_named(text, step, reason, value, evidence, retried, is_text):
+    with trapped(max_text=5000, extractor=Resiliparse()) as extractor:
+        if len(text.strip()) < 3 and not is_text:
+            pytest.skip("resiliparse finds no such text")
+        content = text if is_text else f"<html><body><article><p>{text}</p></article>"
+        given = dataclasses.replace(page(content), is_text=is_text)
+        assert extractor.extract(given) == Failed(step, reason, value, evidence, retried)
+        good = dataclasses.replace(page("A good page."), is_text=True)
+        expected = Extracted("A good page.", "utf-8", False, signals={"size": 12.0, "is_long": 1.0, "trap": 1.0})
+        assert extractor.extract(good) == expected
+
+
+def test_a_step_that_eats_memory_is_named_with_what_it_had():
+    with trapped() as extractor:
+        found = extractor.extract(dataclasses.replace(page("greedy"), is_text=True))
+    assert (found.step, found.reason, found.retried) == ("Trap", "out_of_memory", True)
+    assert 500 << 20 < found.value <= 640 << 20
+
+
+def test_rules_that_measure_the_same_stop_the_run():
+    with trapped(RECIPE.replace("SIGNAL", "size")) as extractor, pytest.raises(ValueError) as caught:
+        extractor.extract(dataclasses.replace(page("A good page."), is_text=True))
+    assert str(caught.value) == "Trap measures size as an earlier step does"
+
+
+def test_an_extractor_without_steps_only_extracts():
+    with Extractor(ExtractText()) as extractor:
+        assert extractor.extract(dataclasses.replace(page("endless"), is_text=True)).signals == {}

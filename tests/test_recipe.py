@@ -5,9 +5,10 @@ import pathlib
 import pytest
 
 from curation import recipe
+from curation.cascade import SeenPayload, UrlBlocklist
 from curation.dedup.exact import ExactDuplicates
 from curation.dedup.minhash import NearDuplicates
-from curation.extract import ExtractText, Trafilatura
+from curation.extract import ExtractText, Resiliparse, Trafilatura
 from curation.first_look import FirstLook
 from curation.language import KeepLanguage
 from curation.pii import ReplacePii
@@ -36,7 +37,10 @@ def refused(text, message):
     assert str(caught.value) == message
 
 
-FIRST = "the first step must be ExtractText(...), or FirstLook(...) before it"
+FIRST = (
+    "the first step must be ExtractText(...), or UrlBlocklist(...), SeenPayload() and FirstLook(...) before it, in "
+    "this order and each at most once"
+)
 NO_STEP = "is none of: a language step, a rule (measure and reason), an edit (edit), a duplicates step"
 
 
@@ -61,7 +65,7 @@ NO_STEP = "is none of: a language step, a rule (measure and reason), an edit (ed
         ((ExtractText(), None), f"recipe mine: step 2, None, {NO_STEP}"),
         ((ExtractText(), Trafilatura()), f"recipe mine: step 2, {Trafilatura()!r}, {NO_STEP}"),
         ((ExtractText(), KeepLanguage), f"recipe mine: step 2, {KeepLanguage!r}, {NO_STEP}"),
-        ((ExtractText(), ExtractText()), "recipe mine: ExtractText stands more than once"),
+        ((ExtractText(), ExtractText()), f"recipe mine: {FIRST}"),
         ((FirstLook(),), f"recipe mine: {FIRST}"),
         ((FirstLook(), GopherQuality(), ExtractText()), f"recipe mine: {FIRST}"),
         ((FirstLook(), FirstLook(), ExtractText()), f"recipe mine: {FIRST}"),
@@ -102,6 +106,48 @@ def test_the_extraction_with_and_without_a_look_before_it():
     assert make(extract, ReplacePii()).extraction == (extract, None)
     assert make(look, extract, ReplacePii()).extraction == (extract, look)
     assert make(look, extract, ReplacePii()).before == (look, extract, ReplacePii())
+
+
+LISTED = UrlBlocklist("domains.txt", "0" * 64)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (LISTED, SeenPayload(), FirstLook()),
+        (LISTED, FirstLook()),
+        (SeenPayload(), FirstLook()),
+        (LISTED,),
+        (SeenPayload(),),
+        (FirstLook(),),
+        (),
+    ],
+    ids=range(7),
+)
+def test_each_step_before_the_extraction_can_be_left_out(steps):
+    found = make(*steps, ExtractText(), ReplacePii())
+    assert found.before == (*steps, ExtractText(), ReplacePii())
+    assert found.extraction == (ExtractText(), FirstLook() if FirstLook() in steps else None)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (SeenPayload(), LISTED, ExtractText()),
+        (FirstLook(), SeenPayload(), ExtractText()),
+        (FirstLook(), LISTED, ExtractText()),
+        (SeenPayload(), SeenPayload(), ExtractText()),
+        (LISTED, LISTED, ExtractText()),
+        (ExtractText(), SeenPayload()),
+        (ExtractText(), LISTED),
+        (SeenPayload(),),
+    ],
+    ids=range(8),
+)
+def test_steps_before_the_extraction_have_one_order(steps):
+    with pytest.raises(ValueError) as caught:
+        make(*steps)
+    assert str(caught.value) == f"recipe mine: {FIRST}"
 
 
 def test_step_name():
@@ -189,7 +235,7 @@ def test_a_file_that_is_no_text(tmp_path):
         ),
         (
             f"{HEAD}RECIPE = Recipe(name='r', source='s', steps=(1,))\n",
-            "--recipe mine.py: recipe r: the first step must be ExtractText(...), or FirstLook(...) before it",
+            f"--recipe mine.py: recipe r: {FIRST}",
         ),
     ],
     ids=range(10),
@@ -234,9 +280,10 @@ def test_a_recipe_may_define_rules_of_its_own():
 
 def test_fineweb_is_what_was_published():
     """Every threshold of the published script, written out (guide/recipes.md 2.2 and 2.4)."""
-    look, extract, keep, repetition, quality, c4, own, exact, near, pii = fineweb.RECIPE.steps
-    assert look == FirstLook("en", min_score=0.02)  # not of the script: see its docstring
-    assert extract.extractor == Trafilatura(favor_precision=True, deduplicate=True, fast=False)
+    seen, look, extract, keep, repetition, quality, c4, own, exact, near, pii = fineweb.RECIPE.steps
+    # None of the three is as in the script: see the recipe's docstring.
+    assert (seen, look) == (SeenPayload(), FirstLook("en", min_score=0.02, min_words=quality.min_words))
+    assert extract == ExtractText(Trafilatura("recall", fast=True), second=Resiliparse())
     assert keep == KeepLanguage(language="en", min_score=0.65)
     assert dataclasses.asdict(repetition) == {
         "max_repeated_paragraphs": 0.30,

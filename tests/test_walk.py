@@ -5,7 +5,8 @@ import pytest
 
 from curation import walk
 from curation.document import Document, Page, Rejection
-from curation.extract import Extracted, ExtractText, Failed
+from curation.extracted import Extracted, Failed
+from curation.extraction.settings import ExtractText
 from curation.first_look import FirstLook
 from curation.language import KeepLanguage
 from curation.pii import ReplacePii
@@ -79,8 +80,14 @@ def rejection(step, reason, value=None, evidence=None):
     return Rejection("a.warc.gz@5", "http://a/", "crawl/a.warc.gz", 5, 99, step, reason, value, evidence)
 
 
+def walked(page, steps, extractor):
+    """What a page ends as, and whether its extraction was tried twice."""
+    taken = list(walk.steps_of_page(page, steps, extractor))
+    return taken[-1].outcome, taken[0].retried
+
+
 def first(outcome, *steps, page=PAGE):
-    return walk.first_steps(page, (ExtractText(), *steps), FakeExtractor(outcome))
+    return walked(page, (ExtractText(), *steps), FakeExtractor(outcome))
 
 
 def test_a_page_that_passes_is_a_document_with_its_signals():
@@ -110,15 +117,15 @@ def test_a_failed_extraction_is_a_rejection_of_its_step():
 
 def test_a_first_look_is_no_later_step():
     steps = (FirstLook("de"), ExtractText(), NumA())
-    kept = walk.first_steps(PAGE, steps, FakeExtractor(Extracted("banana", "utf-8", False)))
+    kept = walked(PAGE, steps, FakeExtractor(Extracted("banana", "utf-8", False)))
     assert kept == (document("banana", signals={"num_a": 3.0, "size": 6.0}), False)
-    dropped = walk.first_steps(PAGE, steps, FakeExtractor(Failed("FirstLook", "other_language", 0.75, "en")))
+    dropped = walked(PAGE, steps, FakeExtractor(Failed("FirstLook", "other_language", 0.75, "en")))
     assert dropped == (rejection("FirstLook", "other_language", 0.75, "en"), False)
 
 
 def test_a_response_that_is_no_page_is_not_extracted():
     extractor = FakeExtractor(Failed("ExtractText", "no_text"))
-    found = walk.first_steps(dataclasses.replace(PAGE, status=404), (ExtractText(),), extractor)
+    found = walked(dataclasses.replace(PAGE, status=404), (ExtractText(),), extractor)
     assert found == (rejection("response", "status", 404), False)
     assert extractor.pages == []
 

@@ -1,15 +1,20 @@
 """FineWeb (Penedo et al. 2024, https://arxiv.org/abs/2406.17557) as its published script orders it.
 
 The script is datatrove's examples/fineweb.py; the paper's section 3.7 has the duplicates step before the C4 rules.
-What differs: what repeats is dropped within a page, never because an earlier page said it, and addresses are replaced
-in turn within a document, so that the same page always gives the same text; candidates for near-duplicates are verified
-before they are merged, and exact ones are named as such; FirstLook is not in the script, and saves a third of the time.
-The script's URL blocklist is not here: its lists are not ours to ship.
+What differs, and why:
+- extraction: the script has trafilatura favour precision, with fallbacks, and drop what repeats. On pages whose text
+  people marked by hand that has a F1 of .877; the setting here has .889, in two thirds of the time (README).
+- SeenPayload and FirstLook are not in the script: they reject before extraction what would be rejected after it, and
+  save a third of the time.
+- candidates for near-duplicates are verified before they are merged, and exact ones are named as such; addresses are
+  replaced in turn within a document, so that the same page always gives the same text.
+- the script's URL blocklist is not here: its lists are not ours to ship. UrlBlocklist takes one.
 """
 
+from curation.cascade import SeenPayload
 from curation.dedup.exact import ExactDuplicates
 from curation.dedup.minhash import NearDuplicates
-from curation.extract import ExtractText, Trafilatura
+from curation.extraction.settings import ExtractText, Trafilatura
 from curation.first_look import FirstLook
 from curation.language import KeepLanguage
 from curation.pii import ReplacePii
@@ -22,8 +27,9 @@ RECIPE = Recipe(
     name="fineweb",
     source="https://arxiv.org/abs/2406.17557 and its published script",
     steps=(
-        FirstLook("en", min_score=0.02),
-        ExtractText(Trafilatura(favor_precision=True, deduplicate=True)),
+        SeenPayload(),
+        FirstLook("en", min_score=0.02, min_words=50),
+        ExtractText(Trafilatura("recall", fast=True)),
         KeepLanguage("en", min_score=0.65),
         GopherRepetition(),
         GopherQuality(),
