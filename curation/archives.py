@@ -13,12 +13,13 @@ class Unreadable(storage.StorageError):
 
 
 @contextlib.contextmanager
-def opened(path: str) -> Iterator[BinaryIO]:
-    """The archive at `path`, to be read from any position; over http it is fetched whole first.
+def opened(path: str, *, in_parts: bool = False) -> Iterator[BinaryIO]:
+    """The archive at `path`, to be read from any position; over http it is fetched whole first, unless `in_parts`.
 
     Unreadable where storage refuses, then or later inside the block, or what it has is no archive.
     """
-    with reading(path), storage.local_copy(path) as copy, storage.open_read(copy) as file:
+    local = contextlib.nullcontext(path) if in_parts else storage.local_copy(path)
+    with reading(path), local as copy, storage.open_read(copy) as file:
         if not members.holds_records(file):
             raise Unreadable(sources.no_archive(file, path))
         yield file

@@ -5,25 +5,30 @@ The steps are those of `walk`, which a run takes too, so that what is shown here
 
 import collections
 import dataclasses
+import functools
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from curation import charset, language, response, sources, walk, warc
+from curation.cascade import SeenPayload, UrlBlocklist
 from curation.document import Document, Page, Rejection
 from curation.extract import Extracted, Extractor, ExtractText
+from curation.finding import find
+from curation.finding import items as items
 from curation.first_look import FirstLook
 from curation.language import KeepLanguage
-from curation.reading import arc, members, record_header
+from curation.reading import arc, record_header
 from curation.reading.records import Damage, Record
 from curation.recipe import Recipe, step_name
 from curation.sources import Task
 from curation.walk import Taken
 
 _HELD = 1 << 16  # bytes of an HTTP header, or of a record that is no page
-_LOOK_BACK = 1 << 20  # bytes before an offset from which its record is looked for first
 _HTTP_HEADER = re.compile(rb"HTTP/.*?(?:\n\r?\n|\Z)", re.DOTALL)
 
+_T = TypeVar("_T")
 Outcome = Page | Rejection | None
 
 
@@ -38,6 +43,11 @@ class StepTrace:
     evidence: str | None = None
     characters: tuple[int, int] | None = None  # of the text before and after; extraction has 0 before
     signals: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    # By the clock on the wall, and None for what was not run. Extraction's holds that of the first look, which is timed
+    # once more by itself. Nothing of it is ever part of a corpus.
+    seconds: float | None = dataclasses.field(default=None, compare=False)
+    # After the step, where it made or edited it.
+    text: str | None = dataclasses.field(default=None, compare=False, repr=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,19 +70,23 @@ class RecordTrace:
     text: str | None  # what the last step left of it, or found
 
 
-def trace(file: BinaryIO, path: str, offset: int, recipe: Recipe, *, format: str | None = None) -> RecordTrace:
-    """The record at this offset of an open archive, through a recipe; ValueError where none starts there.
+def trace(
+    file: BinaryIO, path: str, offset: int, recipe: Recipe, *, format: str | None = None, warm_up: bool = False
+) -> RecordTrace:
+    """The record at this offset of an open archive, through a recipe; finding.NoRecord where none starts there.
 
-    What the steps on all documents do is not looked at: the record goes on as if it had no duplicate.
+    What the steps on all documents do is not looked at: the record goes on as if it had no duplicate. With `warm_up`
+    another page goes first, so that the seconds of each step are those that it takes in the middle of a run.
     """
-    item = _find(file, path, offset)
-    found = reader(file, path, format)(item)
+    item, finding = _clocked(lambda: find(file, path, offset))
+    found, reading = _clocked(lambda: reader(file, path, format)(item))
     content = item.data if isinstance(item, Record) else item.header
     size = record_header.size(content) or len(content)
     header, block = content[:size], content[size : size + _HELD]
     kind = record_type(item) if isinstance(item, Record) else "damage"
     http = _HTTP_HEADER.match(block)
-    steps, outcomes = _steps(found, kind, recipe)
+    steps, outcomes = _steps(found, kind, recipe, warm_up)
+    steps[0] = dataclasses.replace(steps[0], seconds=finding + reading)
     documents = [each for each in outcomes if isinstance(each, Document)]
     return RecordTrace(
         path=path,
@@ -100,25 +114,27 @@ def steps_of_page(
     `extractor` is the recipe's; `looks` is a `looker()` for the language of its FirstLook.
     """
     steps, first_look = [StepTrace("read", "kept")], recipe.extraction[1]
-    taken = list(walk.steps_of_page(page, recipe.before, extractor))
-    if taken[0].step != "response":
-        steps.append(StepTrace("response", "kept"))
-        if first_look and taken[0].step != FirstLook.__name__:
-            value, evidence = look(page, looks) or (None, None)
-            steps.append(StepTrace(FirstLook.__name__, "kept", value=value, evidence=evidence))
-    outcomes = [each.outcome for each in taken]
-    steps += _traces(taken, None)
+    taken = list(_timed(walk.steps_of_page(page, recipe.before, extractor)))
+    outcomes, rows = [each.outcome for each, _ in taken], list(_traces(taken, None))
+    first, is_kept = rows[0].step, rows[0].verdict == "kept"
+    if first != "response":
+        _, seconds = _clocked(lambda: response.check(page))  # which it has passed
+        steps.append(StepTrace("response", "kept", seconds=seconds))
+    elif is_kept:
+        steps.append(rows.pop(0))  # which gave the text
+    if first != "response" or is_kept:
+        steps += _early(page, recipe, until=first)
+    if first_look and first == ExtractText.__name__:
+        found, seconds = _clocked(lambda: look(page, looks))
+        value, evidence = found or (None, None)
+        steps.append(StepTrace(FirstLook.__name__, "kept", value=value, evidence=evidence, seconds=seconds))
+    steps += rows
     if isinstance(last := outcomes[-1], Document):
         steps += [StepTrace(step_name(step), "not run") for step in recipe.duplicates]
-        taken = list(walk.steps_of_document(last, recipe.after))
-        outcomes += [each.outcome for each in taken]
+        taken = list(_timed(walk.steps_of_document(last, recipe.after)))
+        outcomes += [each.outcome for each, _ in taken]
         steps += _traces(taken, last)
     return steps, outcomes
-
-
-def items(file: BinaryIO, start: int, stop: int) -> Iterator[Record | Damage]:
-    """The records that start inside [start, stop), and the damage, as a run reads them."""
-    return members.read(file, start, stop, max_bytes=warc.MAX_RECORD)
 
 
 def reader(file: BinaryIO, path: str, format: str | None) -> Callable[[Record | Damage], Outcome]:
@@ -154,49 +170,67 @@ def look(page: Page, looks: Extractor) -> tuple[float, str] | None:
     return found.value, "" if probabilities == {found.evidence: found.value} else found.evidence or ""
 
 
-def _find(file: BinaryIO, path: str, offset: int) -> Record | Damage:
-    """What starts at an offset; first as where records have members of their own, then from ever further before it."""
-    end = file.seek(0, 2)
-    for back in (0, _LOOK_BACK, offset):
-        before = after = None
-        for item in items(file, max(offset - back, 0), end):
-            if item.offset == offset:
-                return item
-            if item.offset > offset:
-                after = item.offset
-                break
-            before = item.offset
-        if before is not None:
-            break
-    nearest = [f"at {at} {where} it" for at, where in ((before, "before"), (after, "after")) if at is not None]
-    raise ValueError(
-        f"--record {offset}: no record starts there in {path}, which has {end} bytes; "
-        f"the nearest start {' and '.join(nearest)}: give one of these"
-    )
-
-
-def _steps(found: Outcome, kind: str, recipe: Recipe) -> tuple[list[StepTrace], list[Document | Rejection]]:
+def _steps(
+    found: Outcome, kind: str, recipe: Recipe, warm_up: bool
+) -> tuple[list[StepTrace], list[Document | Rejection]]:
     if found is None:
         return [StepTrace("read", "skipped", kind)], []
     if isinstance(found, Rejection):
         return [_rejected(found, {})], [found]
     settings, first_look = recipe.extraction
     with Extractor(settings, first_look) as extractor, looker(first_look.language if first_look else "en") as looks:
+        if warm_up and not response.check(found):
+            _warm_up(found, recipe, extractor, looks)
         return steps_of_page(found, recipe, extractor, looks)
 
 
-def _traces(taken: list[Taken], document: Document | None) -> Iterator[StepTrace]:
-    """What was taken; `document` is what the page was before."""
+def _warm_up(page: Page, recipe: Recipe, extractor: Extractor, looks: Extractor) -> None:
+    """Starts the child processes and has every step load what it needs, with numbers, which are of no language."""
+    other = dataclasses.replace(page, payload=b"<html><body><p>1234 5678, 9012.</p></body></html>", http_charset="")
+    steps_of_page(other, recipe, extractor, looks)
+    text = dataclasses.replace(page, payload=b"One sentence is short. The other is no longer.", is_text=True)
+    for step in (*recipe.before, *recipe.after):  # each by itself, since no step follows one that rejects
+        collections.deque(walk.steps_of_page(text, [step], extractor), maxlen=0)
+
+
+def _early(page: Page, recipe: Recipe, *, until: str) -> Iterator[StepTrace]:
+    """The steps before the first look, up to the one that rejected the page; which pages were before, none can say."""
+    for step in recipe.before:
+        if step_name(step) == until or not isinstance(step, (UrlBlocklist, SeenPayload)):
+            return
+        if isinstance(step, SeenPayload):
+            yield StepTrace(step_name(step), "not run")
+        else:
+            _, seconds = _clocked(functools.partial(step.blocked, page.url))
+            yield StepTrace(step_name(step), "kept", seconds=seconds)
+
+
+def _clocked(work: Callable[[], _T]) -> tuple[_T, float]:
+    begun = time.perf_counter()
+    return work(), time.perf_counter() - begun
+
+
+def _timed(taken: Iterator[Taken]) -> Iterator[tuple[Taken, float]]:
+    """Each step with the seconds it took, which is how long it kept us waiting."""
+    begun = time.perf_counter()
     for each in taken:
+        yield each, time.perf_counter() - begun
+        begun = time.perf_counter()
+
+
+def _traces(taken: list[tuple[Taken, float]], document: Document | None) -> Iterator[StepTrace]:
+    """What was taken; `document` is what the page was before."""
+    for each, seconds in taken:
         if isinstance(each.outcome, Rejection):
-            yield _rejected(each.outcome, each.signals)
+            yield dataclasses.replace(_rejected(each.outcome, each.signals), seconds=seconds)
             continue
         sizes = (len(document.text) if document else 0, len(each.outcome.text))
         verdict = "edited" if document and document.text != each.outcome.text else "kept"
         value = evidence = None
         if each.step == KeepLanguage.__name__:
             value, evidence = each.outcome.language_score, each.outcome.language
-        yield StepTrace(each.step, verdict, None, value, evidence, sizes, each.signals)
+        text = None if document and verdict == "kept" else each.outcome.text
+        yield StepTrace(each.step, verdict, None, value, evidence, sizes, each.signals, seconds, text)
         document = each.outcome
 
 

@@ -46,7 +46,7 @@ class Run:
     @property
     def recipe(self) -> Recipe:
         """The recipe, for the language asked for."""
-        return _recipe(self.recipe_file, self.recipe_text, self.language)
+        return recipe_of(self.recipe_file, self.recipe_text, self.language)
 
     @property
     def ids(self) -> Ids:
@@ -131,9 +131,9 @@ class Run:
 
 
 @functools.lru_cache(4)
-def _recipe(file: str, text: str, language: str | None) -> Recipe:
-    recipe = recipes.of_source(file, text)
-    return recipe.with_language(language) if language else recipe
+def recipe_of(file: str, text: str, language: str | None) -> Recipe:
+    """The recipe of a file's text, for a language where one is asked for."""
+    return recipes.of_run(file, text, language)
 
 
 @functools.lru_cache(4)

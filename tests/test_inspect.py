@@ -301,10 +301,18 @@ def test_the_language_of_the_run_can_be_given(folder, capsys):
 
 
 def test_a_first_look_shows_its_score(folder, capsys):
-    path = write(folder, archive([response(HTML)]))
+    page = HTML.replace(b"</article>", b"<p>" + ENGLISH.encode() + b"</p><p>" + ENGLISH.encode() + b"</p></article>")
+    path = write(folder, archive([response(page)]))
     _, out, _ = run(capsys, path, "--record", 0)  # the FineWeb recipe
     assert re.search(r"^FirstLook           kept       en, 0\.9\d+$", out, re.MULTILINE)
-    assert "\nrejected by GopherRepetition: top_3gram_too_frequent\n" in out
+    assert re.search(r"^rejected by GopherRepetition: \w+$", out, re.MULTILINE)
+
+
+def test_a_first_look_that_rejects_shows_its_number(folder, capsys):
+    path = write(folder, archive([response(HTML)]))
+    _, out, _ = run(capsys, path, "--record", 0)
+    assert "\nFirstLook           rejected   too_few_words, of the whole page, 20\n" in out
+    assert "\nrejected by FirstLook: too_few_words\n" in out
 
 
 def test_a_record_as_json(folder, capsys):

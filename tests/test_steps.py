@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from curation import recipe, trace, walk
+from curation import finding, recipe, trace, walk
+from curation.cascade import Seen
 from curation.document import Document, Page, Rejection
 from curation.extract import Extracted, Extractor, ExtractText, Failed
 from curation.first_look import FirstLook
@@ -18,19 +19,6 @@ from tests.test_walk import PAGE, CutAndCount, FakeExtractor, NumA, NumB, Replac
 from tests.warc_builder import archive, member, metadata, record, response, starts, warcinfo
 
 FINEWEB = recipe.of_source(*recipe.read_source("fineweb"))
-
-
-@dataclasses.dataclass
-class Remembering:
-    """Extracts each page once, however often it is asked."""
-
-    extractor: Extractor
-    outcomes: dict = dataclasses.field(default_factory=dict)
-
-    def extract(self, page):
-        if page.id not in self.outcomes:
-            self.outcomes[page.id] = self.extractor.extract(page)
-        return self.outcomes[page.id]
 
 
 def pages(path: Path) -> list[Page]:
@@ -50,12 +38,17 @@ def traced(*steps, outcome=None, look=None, page=PAGE):
 @pytest.mark.parametrize("path", sorted(SAMPLE.glob("*.warc.gz")), ids=lambda path: path.name)
 def test_the_trace_of_every_page_of_the_sample_crawl_ends_as_a_run_does(path):
     settings, first_look = FINEWEB.extraction
+    names = tuple(recipe.step_name(step) for step in walk.after_extraction(FINEWEB.before))
+    source = (*recipe.read_source("fineweb"), None)
     ends = set()
-    with Extractor(settings, first_look) as real, trace.looker(first_look.language) as looks:
-        extractor = Remembering(real)
+    with (
+        Extractor(settings, first_look) as extractor,
+        Extractor(settings, first_look, steps=names, recipe=source) as extractor_of_run,
+        trace.looker(first_look.language) as looks,
+    ):
         for page in pages(path):
             steps, outcomes = trace.steps_of_page(page, FINEWEB, extractor, looks)
-            expected, _ = walk.first_steps(page, FINEWEB.before, extractor)
+            expected, _ = walk.outcome_in_child(page, FINEWEB.before, extractor_of_run, Seen())
             if isinstance(expected, Document):
                 expected = walk.later_steps(expected, FINEWEB.after)
                 names = ["read", "response", *(recipe.step_name(step) for step in FINEWEB.steps)]
@@ -194,7 +187,7 @@ def test_a_record_is_found_by_its_offset(kind):
 
 
 def test_a_record_is_found_however_far_before_its_offset_its_member_starts(monkeypatch):
-    monkeypatch.setattr(trace, "_LOOK_BACK", 4)
+    monkeypatch.setattr(finding, "_LOOK_BACK", 4)
     content = archive([warcinfo()]) + member(b"".join(RECORDS * 4))
     made, last = Recipe("made", "nowhere", (ExtractText(),)), len(archive([warcinfo()])) + 19
     found = [trace.trace(io.BytesIO(content), "a", offset, made) for offset in (last, last - 2)]
@@ -224,9 +217,8 @@ def test_damage_is_found_by_its_offset():
 def test_an_offset_where_no_record_starts_names_its_neighbours(offset, nearest):
     records = RECORDS[:1] * 3
     bounds = starts(records)
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(finding.NoRecord) as error:
         trace.trace(io.BytesIO(archive(records)), "a.gz", offset, Recipe("made", "nowhere", (ExtractText(),)))
     assert str(error.value) == (
-        f"--record {offset}: no record starts there in a.gz, which has {bounds[3]} bytes; "
-        f"the nearest start {nearest.format(*bounds)}: give one of these"
+        f"no record starts there in a.gz, which has {bounds[3]} bytes; the nearest start {nearest.format(*bounds)}"
     )

@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import logging
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import fsspec
@@ -79,6 +80,11 @@ def bucket(path: str) -> str:
     """The bucket that holds a remote path, such as `s3://bucket`."""
     name, _, rest = path.partition("://")
     return f"{name}://{rest.partition('/')[0]}"
+
+
+def buckets(paths: Iterable[str]) -> tuple[str, ...]:
+    """The buckets that hold those of the paths that lie in one, each once."""
+    return tuple(sorted({bucket(path) for path in paths if is_s3(path) or is_gcs(path)}))
 
 
 def filesystem(path: str, *, writing: bool = False) -> tuple[Any, str]:
