@@ -82,11 +82,11 @@ def test_command(number: int, checkout: Path, common_crawl: str):
 def test_benchmarks_start(module: str):
     """They take minutes, and one of them a package index: here they only say what they do."""
     run = subprocess.run([sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True)
-    assert (run.returncode, "--input" in run.stdout) == (0, True), run.stderr
+    assert (run.returncode, run.stdout.startswith("usage: ")) == (0, True), run.stderr
 
 
 def test_there_are_commands():
-    assert len(BLOCKS) == 12
+    assert len(BLOCKS) == 13
 
 
 def test_the_recipe_is_shown_as_it_is():
