@@ -120,7 +120,7 @@ class Trap:
         while "ENDLESS" in text.content:
             pass
         if "GREEDY" in text.content:
-            hoard = [b"x" * (1 << 26) for _ in range(100)]
+            hoard = [bytes(1 << 26) for _ in range(100)]
         if "BROKEN" in text.content:
             raise KeyError("broken")
         if "FATAL" in text.content:

@@ -260,7 +260,7 @@ class Trap:
         while "endless" in text.content:
             pass
         if "greedy" in text.content:
-            hoard = [bytearray(1 << 26)] + [b"x" * (1 << 26) for _ in range(100)]
+            hoard = [bytearray(1 << 26)] + [bytes(1 << 26) for _ in range(100)]
         if "broken" in text.content:
             raise KeyError("broken")
         return {"SIGNAL": 1.0}

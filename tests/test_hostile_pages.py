@@ -147,7 +147,7 @@ def curated(folder, payloads):
     """Every page's row, by URL, of a corpus of these pages."""
     folder.mkdir()
     _, recipe = read_source("fineweb")
-    recipe = recipe.replace("deduplicate=True))", f"deduplicate=True), {RECIPE})")
+    recipe = recipe.replace("fast=True))", f"fast=True), {RECIPE})")
     assert of_source("short.py", recipe).extraction[0].cpu_seconds == CPU_SECONDS
     (folder / "short.py").write_text(recipe)
     records = [warc_builder.response(payload, url=url, content_type="text/html") for url, payload in payloads.items()]

@@ -35,8 +35,8 @@ class NoFerry:
 
 @pytest.fixture
 def flags(tmp_path: Path) -> list[str]:
-    """Eight pages in one archive, the last two with the text of the first."""
-    pages = [prose.page(prose.text(number % 6)) for number in range(8)]
+    """Eight pages in one archive, the last two with the text of the first two, but not their bytes."""
+    pages = [prose.page(prose.text(number % 6)) + b"<!-- %d -->" % number for number in range(8)]
     records = [warc_builder.response(page, url=f"http://site{n}.example/") for n, page in enumerate(pages)]
     (tmp_path / "crawl.warc.gz").write_bytes(warc_builder.archive(records))
     flags = ["--input", f"{tmp_path}/crawl.warc.gz", "--output", f"{tmp_path}/out", "--workers", "1"]
