@@ -370,6 +370,7 @@ def rejected(output):
     return manifest.load(str(output)).ledger["rejected"]
 
 
+@pytest.mark.slow
 def test_each_step_is_in_the_ledger_and_can_be_left_out(tmp_path):
     whole, *others = (
         curated(tmp_path / str(number), without=without)
@@ -393,6 +394,7 @@ def test_each_step_is_in_the_ledger_and_can_be_left_out(tmp_path):
     assert [len(kept(each)) for each in (whole, *others)] == [2, 3, 2, 4, 5]
 
 
+@pytest.mark.slow
 def test_repeated_payloads_count_as_copies_as_if_they_had_been_extracted(tmp_path):
     """Of near-duplicates as well, whichever of them is kept."""
     with_step, without = curated(tmp_path / "with"), curated(tmp_path / "without", without=[1])
@@ -408,6 +410,7 @@ def test_repeated_payloads_count_as_copies_as_if_they_had_been_extracted(tmp_pat
     assert evidence["http://two.example/"] == evidence["http://four.example/"] == first
 
 
+@pytest.mark.slow
 def test_repeated_payloads_do_not_depend_on_the_number_of_workers(tmp_path):
     assert kept(curated(tmp_path / "one")) == kept(curated(tmp_path / "two", more=["--workers", "2"]))
 

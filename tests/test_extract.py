@@ -120,6 +120,7 @@ def test_a_page_without_text_has_the_reason_no_text(extractor):
     assert extractor.extract(page("<html><body></body></html>")) == Failed("ExtractText", "no_text", 0.0, None, False)
 
 
+@pytest.mark.slow
 def test_a_deeply_nested_page_is_text_or_a_rejection(extractor):
     found = extractor.extract(page("<div>" * 20_000 + f"<p>{MAIN}</p>" + "</div>" * 20_000))
     assert (isinstance(found, Failed) and found.reason != "") or MAIN in found.text
