@@ -66,18 +66,23 @@ class Answerer:
         return found and {"step": FirstLook.__name__, "reason": found[0], "value": found[1], "evidence": found[2]}
 
     def _text(self, html: Html, *, use_second: bool) -> tuple[str, bool]:
+        error: Exception | None = None
         if not use_second:
+            text = ""
             try:
                 text = main_text.main_text(html, self._extractor)
             except MemoryError:
                 raise  # the pages before may have left too little, so it is tried once more in a fresh process
-            except Exception:
+            except Exception as raised:
                 if self._second is None:
                     raise
-                text = ""
+                error = raised
             if text.strip() or self._second is None:
                 return text, False
-        return main_text.main_text(html, self._second), True
+        text = main_text.main_text(html, self._second)
+        if error and not text.strip():
+            raise error  # which says more than that there is no text
+        return text, True
 
     def _go_on(self, header: dict[str, Any], text: str) -> Answer:
         """The recipe's steps after extraction, on a document of which they see nothing but the text."""
