@@ -67,6 +67,8 @@ FILMS = "<p>The river, the bridge, the ferry, and nothing else, in forty short f
 VIDEO = "<p><iframe src='https://www.youtube.com/embed/a'></iframe></p>"
 MENU = "<nav class='main-navigation'><ul><li><a href='/'>Home</a></li><li><a href='/a'>About us</a></li></ul></nav>"
 FOOT = "<div id='Footer'><p>Copyright 2024 Example Ltd. All rights reserved.</p></div>"
+LINK = "<a href='/a'>A bridge elsewhere</a>"
+LINKS = f"<ul>{f'<li>{LINK}</li>' * 3}</ul>"
 FORUM = '<script type="application/ld+json">{"@type": "DiscussionForumPosting", "headline": "Bridges"}</script>'
 
 
@@ -154,6 +156,16 @@ PAGES = {
     ),
     "chinese": whole(
         f"<div class='article-content'>{'<p>河水在夜里上涨，冲走了旧桥，村里还没有人醒来。</p>' * 9}</div>"
+    ),
+    "little beside what is pruned": whole(
+        f"<p>Read on.</p><div id='comments' class='comments-area'><p>{RIVER}</p></div>"
+        f"<div class='infinite-scroll'><p>{FERRY}</p></div><ul class='commentlist'><li><p>{RIVER}</p></li></ul>"
+    ),
+    "lists of links in lists": whole(
+        f"<div class='content'>{told(1)}<div><div>{LINKS}</div><div>Ferries: {LINKS}<p>{LINK}</p></div></div>"
+        f"<ul><li>{LINK}</li><li>{RIVER[:40]}</li><li><ul><li>{LINK}</li><li>{LINK}</li></ul></li></ul>"
+        f"<div>A word <div>{LINK}<div>{LINK} {LINK}</div></div></div><p>{LINK} and {LINK}</p><p>{LINK}</p>"
+        f"<div><p>{RIVER[:90]}</p><div>{LINKS * 4}</div></div><div>{FERRY}{LINK}</div></div>"
     ),
     "no html": "The river rose in the night.",
     "empty": "",

@@ -6,16 +6,23 @@ result equal to trafilatura's own on every page they have.
 
 import copy
 import importlib
+import re
 from typing import Any
 
 from lxml import etree
 from lxml import html as lxml_html
 
+from curation.extraction import link_density
 from curation.extraction.selectors import Selector
 
 _MODULES = ("core", "main_extractor", "external", "baseline", "utils", "htmlprocessing")
 _ALONE = (".//header", "(.//article)[1]")  # expressions that libxml2 answers without help
 _COMMENT_WORDS = ("omment", "comol", "disqus_thread")
+_ENDLESS_WORDS = ("mvp-post-add-", "infinite-scroll", "infinitescroll")
+# A character of such words as a number, of which an attribute may be made up; most of `&#` is quotes and dashes.
+_HIDDEN_LETTER = re.compile(
+    r"&#(?:0*(?:45|95|9[7-9]|1[01]\d|12[0-2])(?!\d)|[xX]0*(?:2[dD]|5[fF]|6[1-9a-fA-F]|7[0-9aA])(?![0-9a-fA-F]))"
+)
 _ESCAPED = ("xmp", "noembed", "noframes", "plaintext")
 _VIDEO = len(" VIDEO ")
 _LEAST_SHARE = 40  # characters of HTML for one of the main text
@@ -33,20 +40,22 @@ def install() -> None:
     for module, name, words in (
         (main_extractor, "TEASER_DISCARD_XPATH", [("easer",)]),
         (main_extractor, "DISCARD_IMAGE_ELEMENTS", [("caption",)]),
-        (core, "RAW_TREE_PRUNE_XPATH", [("mvp-post-add", "infinite"), ("elementor-share-buttons",)]),
+        (core, "RAW_TREE_PRUNE_XPATH", [_ENDLESS_WORDS, ("elementor-share-buttons",)]),
         (core, "REMOVE_COMMENTS_XPATH", [_COMMENT_WORDS]),
         (core, "REMOVE_COMMENTS_AND_LISTS_XPATH", [_COMMENT_WORDS]),
     ):
         expressions = zip(getattr(module, name), words, strict=True)
         setattr(module, name, [_IfMentioned(_hastened(it), its_words) for it, its_words in expressions])
     utils.repair_faulty_html = _repairing(utils.repair_faulty_html)
+    utils.INVALID_XML_CHARS = _IfThere(utils.INVALID_XML_CHARS)
     baseline.BASIC_CLEAN_XPATH = Selector(baseline.BASIC_CLEAN_XPATH, any_tag=True)
     # lxml.html looks up the class of every element it hands out in Python; trafilatura uses one class for all.
     utils.HTML_PARSER.set_element_class_lookup(
         etree.ElementDefaultClassLookup(element=lxml_html.HtmlElement, comment=lxml_html.HtmlComment)
     )
     _spare(core, external)
-    _pass_over_what_has_no_links(main_extractor, htmlprocessing)
+    _parse_again_if_need_be(core)
+    link_density.install(main_extractor, htmlprocessing)
 
 
 def _hastened(expression: Any, *, first_only: bool = False) -> Any:
@@ -54,24 +63,50 @@ def _hastened(expression: Any, *, first_only: bool = False) -> Any:
     return expression if is_simple else Selector(expression, first_only=first_only)
 
 
+class _Page:
+    """The page at hand: one at a time in this process."""
+
+    source: Any = ""  # as trafilatura was given it
+    text = ""  # as it is parsed
+    hides_letters = False
+    pruned: list[Any]  # lists of expressions whose elements were deleted in its whole tree
+    is_spent = False  # its whole tree was cleaned, not a copy
+
+
+_page = _Page()
+
+
 class _IfMentioned:
     """An expression that can find nothing on a page without certain words, which most pages do not have."""
-
-    page = ""  # the page at hand as it is parsed: one at a time in this process
 
     def __init__(self, expression: Any, words: tuple[str, ...]) -> None:
         self._expression = expression
         self._words = words
 
     def __call__(self, tree: Any) -> list[Any]:
-        may_be_there = "&#" in self.page or any(word in self.page for word in self._words)
+        may_be_there = any(word in _page.text for word in self._words) or _page.hides_letters
         return list(self._expression(tree)) if may_be_there else []
+
+
+class _IfThere:
+    """A pattern of single characters, each of which is looked for by itself first: a third of the time."""
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self._pattern = pattern
+        self._characters = [chr(code) for code in range(1 << 16) if pattern.match(chr(code))]
+
+    def sub(self, replacement: str, text: str) -> str:
+        """As the pattern's."""
+        is_there = any(character in text for character in self._characters)
+        return self._pattern.sub(replacement, text) if is_there else text
 
 
 def _repairing(repair: Any) -> Any:
     def repair_faulty_html(page: str, beginning: str) -> str:
-        _IfMentioned.page = repair(page, beginning)
-        return _IfMentioned.page
+        """trafilatura's, and what it gives is the page at hand."""
+        _page.text = repair(page, beginning)
+        _page.hides_letters = "&#" in _page.text and _HIDDEN_LETTER.search(_page.text) is not None
+        return _page.text
 
     return repair_faulty_html
 
@@ -84,7 +119,8 @@ def _spare(core: Any, external: Any) -> None:
     def prepare_tree(tree: Any, options: Any, url: str | None) -> tuple[Any, Any]:
         if options.comments:
             return prepare(tree, options, url)  # type: ignore[no-any-return]
-        cleaned = core.tree_cleaning(copy.copy(tree), options)
+        _page.is_spent = options.fast and options.focus != "balanced"  # only `baseline` looks at it after that
+        cleaned = core.tree_cleaning(tree if _page.is_spent else copy.copy(tree), options)
         # `tree` stays as it is until the second one is asked for, if ever.
         return core.convert_tags(cleaned, options, url), lambda: core.tree_cleaning(copy.copy(tree), options)
 
@@ -107,25 +143,26 @@ def _spare(core: Any, external: Any) -> None:
     external.justext_rescue = justext_rescue
 
 
-def _pass_over_what_has_no_links(main_extractor: Any, htmlprocessing: Any) -> None:
-    """Has trafilatura measure the density of links in elements that hold one; it would search all elements for them."""
-    delete, test = main_extractor.delete_by_link_density, htmlprocessing.link_density_test
-    holders: set[Any] = set()
+def _parse_again_if_need_be(core: Any) -> None:
+    """Gives `baseline`, which one page in 16 needs, the whole page anew where its tree was not spared for it."""
+    load, prune, baseline = core.load_html, core.prune_unwanted_nodes, core.baseline
 
-    def delete_by_link_density(subtree: Any, *args: Any, **kwargs: Any) -> Any:
-        holders.clear()
-        for link in subtree.iter("ref"):
-            for holder in link.iterancestors():
-                if holder in holders:
-                    break
-                holders.add(holder)
-        return delete(subtree, *args, **kwargs) if holders else subtree
+    def load_html(source: Any, *args: Any) -> Any:
+        _page.source, _page.pruned, _page.is_spent = source, [], False
+        return load(source, *args)
 
-    def link_density_test(element: Any, favor_precision: bool = False) -> Any:
-        return test(element, favor_precision) if element in holders else (False, False)
+    def prune_unwanted_nodes(tree: Any, expressions: Any) -> Any:
+        _page.pruned.append(expressions)
+        return prune(tree, expressions)
 
-    main_extractor.delete_by_link_density = delete_by_link_density
-    htmlprocessing.link_density_test = link_density_test
+    def baseline_of_page(tree: Any) -> Any:
+        if _page.is_spent:
+            tree = load(_page.source)
+            for expressions in _page.pruned:
+                tree = prune(tree, expressions)
+        return baseline(tree)
+
+    core.load_html, core.prune_unwanted_nodes, core.baseline = load_html, prune_unwanted_nodes, baseline_of_page
 
 
 def _readability_cannot_win(tree: Any, body: Any, size: int) -> bool:
@@ -137,7 +174,7 @@ def _readability_cannot_win(tree: Any, body: Any, size: int) -> bool:
     """
     if not size or not body.xpath(".//p//text()") or len(body.findall(".//table")) > len(body.findall(".//p")):
         return False
-    if size * _LEAST_SHARE < len(_IfMentioned.page):
+    if size * _LEAST_SHARE < len(_page.text):
         return False  # in truth unknown, but not worth the look: most of such a page's text is elsewhere
     if next(tree.iter(*_ESCAPED), None) is not None:
         return False

@@ -6,12 +6,16 @@ each value is put to trafilatura's own expression once, on an element made up fo
 the same elements are found, several times as fast, and no rule of trafilatura's is written anew.
 """
 
+import functools
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lxml import etree
+
+Item = tuple[str, str]  # an attribute's name and value
+Kind = tuple[str, tuple[str, ...], Item | None]  # tag, names of the attributes before, and an attribute, if any
 
 _ATTRIBUTE = re.compile(r"@([\w-]+)")
 _TAG = re.compile(r"self::(\w+)|//(main)\b")
@@ -20,6 +24,7 @@ _TRANSLATED = re.compile(r"translate\((@[\w-]+),[^)]*\)")
 _LITERAL = re.compile(r"(re:test\([^']*)?'([^']*)'(?:, '(i)')?")
 _DIGITS = re.compile(r"\d+")
 _DIGITS_OF_TESTS = re.compile(r"(?<!\[)(?<!h)\d|\\d")  # that is, but for positions and headings
+_NOT_LOWERED = re.compile(r"\(\?<?!|\[\^|\\[A-Z]")  # tests that small letters could make untrue, or something else
 _MAX_KNOWN = 50_000  # values, by an expression; about 10 MB
 _MAX_VALUE = 300  # characters; longer ones, such as whole pictures in a `style`, are not met again
 _EXSLT = {"re": "http://exslt.org/regular-expressions"}
@@ -49,8 +54,9 @@ class Selector:
         self._digits_matter = _DIGITS_OF_TESTS.search(path) is not None
         self._presence = frozenset(_TEST_OF_PRESENCE.findall(path))
         self._possible = _possible(path)
-        self._known: dict[Any, bool] = {}
-        self._known_without_digits: dict[Any, bool] = {}
+        self._impossible: set[str] = set()  # values, with which no attribute has an element found
+        self._known: dict[Kind, bool] = {}
+        self._known_without_digits: dict[Kind, bool] = {}
 
     def __call__(self, tree: Any) -> list[Any]:
         """The elements below `tree`, in document order."""
@@ -61,38 +67,42 @@ class Selector:
         return self._expression(tree) if elements and self._looks_inside else elements  # type: ignore[no-any-return]
 
     def _matches(self, tree: Any) -> Iterator[Any]:
-        known, attributes, ordered, tag_matters = self._known, self._attributes, self._ordered, self._tag_matters
-        by_expression: list[Any] = []  # what it finds in this tree, once it had to be asked
+        attributes, presence, impossible = self._attributes, self._presence, self._impossible
+        by_expression = functools.cache(lambda: frozenset(self._expression(tree)))
         for element in tree.iterdescendants(*self._tags or (etree.Element,)):
             items = element.items()
-            if self._tag_may_do:
-                items = [None, *items]
-            elif not items:
+            if self._tag_may_do and self._is_found(element, items, None, by_expression):
+                yield element
                 continue
-            tag = element.tag if tag_matters else "any"
-            before: tuple[str, ...] = ()
             for item in items:
-                if item is None or item[0] in attributes:
-                    kind = (tag, before, item)
-                    answer = known.get(kind)
-                    if answer is None:
-                        answer = self._learn(kind)
-                    if answer is None:
-                        by_expression = by_expression or [set(self._expression(tree))]
-                        answer = element in by_expression[0]
-                    if answer:
-                        yield element
-                        break
-                    if ordered and item is not None:
-                        before += (item[0],)
+                name, value = item
+                if name not in attributes or (value in impossible and name not in presence):
+                    continue  # as nearly all are
+                if self._is_found(element, items, item, by_expression):
+                    yield element
+                    break
 
-    def _learn(self, kind: Any) -> bool | None:
+    def _is_found(
+        self, element: Any, items: Sequence[Item], item: Item | None, by_expression: Callable[[], frozenset[Any]]
+    ) -> bool:
+        """Whether an element is found for one of its attributes, or for its tag where `item` is None."""
+        if item and item[0] not in self._presence and not self._possible(item[1]):
+            if len(item[1]) <= _MAX_VALUE:
+                _make_room(self._impossible)
+                self._impossible.add(item[1])
+            return False
+        before = items[: items.index(item)] if item and self._ordered else ()
+        names = tuple(name for name, _ in before if name in self._attributes)
+        kind = (element.tag if self._tag_matters else "any", names, item)
+        answer = self._known.get(kind)
+        if answer is None:
+            answer = self._learn(kind)
+        return element in by_expression() if answer is None else answer
+
+    def _learn(self, kind: Kind) -> bool | None:
         """Whether an element of this kind is found; None where none can be made up."""
         tag, before, item = kind
-        if item is not None and item[0] not in self._presence and not self._possible.search(item[1]):
-            _remember(self._known, kind, False)
-            return False
-        if item is not None and not self._digits_matter:
+        if item and not self._digits_matter:
             item = (item[0], _DIGITS.sub("0", item[1]))
         similar = (tag, before, item)
         answer = self._known_without_digits.get(similar)
@@ -116,18 +126,28 @@ class Selector:
         return bool(self._expression(parent))
 
 
-def _possible(path: str) -> re.Pattern[str]:
-    """What a value must hold, whatever its attribute, for any of an expression's tests to be true."""
-    is_loose = ", 'i')" in path or "translate(" in path
+def _possible(path: str) -> Callable[[str], Any]:
+    """Whether a value could, whatever its attribute, make any of an expression's tests true."""
     tests = [
         test if is_expression else re.escape(test)
         for is_expression, test, _ in _LITERAL.findall(_TRANSLATED.sub(r"\1", path))
     ]
-    return re.compile("|".join(f"(?:{test})" for test in tests), re.IGNORECASE if is_loose else 0)
+    pattern = "|".join(f"(?:{test})" for test in tests)
+    is_loose = ", 'i')" in path or "translate(" in path
+    exact = re.compile(pattern, re.IGNORECASE if is_loose else 0).search
+    if _NOT_LOWERED.search(pattern):
+        return exact
+    # Small letters hold wherever the letters themselves do, and are several times as fast as to ignore their case.
+    lower = re.compile(pattern.lower()).search
+    return lambda value: lower(value.lower()) if value.isascii() else exact(value)
 
 
-def _remember(known: dict[Any, bool], kind: Any, answer: bool) -> None:
-    if len(known) >= _MAX_KNOWN:
-        known.clear()
+def _remember(known: dict[Kind, bool], kind: Kind, answer: bool) -> None:
+    _make_room(known)
     if kind[2] is None or len(kind[2][1]) <= _MAX_VALUE:
         known[kind] = answer
+
+
+def _make_room(known: dict[Kind, bool] | set[str]) -> None:
+    if len(known) >= _MAX_KNOWN:
+        known.clear()
