@@ -1,8 +1,9 @@
 """Words and sentences as spaCy's blank English pipeline splits them, which is what datatrove's filters count.
 
 spaCy cuts a text at white space and each piece by rules that look at that piece alone, so a piece is split once and
-remembered, and most new pieces are split as others were that differ in their letters only. The one exception known is
-an emoticon with white space inside, such as "( -:)", which spaCy joins; 737 real texts hold none.
+remembered, and most new pieces are split as others were that differ in letters or digits only. The one difference
+known is where spaCy sees an emoticon or a quotation mark in characters with white space between them, such as "( -:)"
+or "' ''-"; 737 real texts hold none.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import functools
 import itertools
 import operator
 import re
+import string
 import sys
 import types
 import unicodedata
@@ -27,10 +29,14 @@ _TERMINAL, _OTHER = "t", "o"
 _TOKENS, _KINDS = operator.itemgetter(0), operator.itemgetter(1)
 # Words of small letters, of capitals, and of small letters behind one capital; no units, which stand behind a digit.
 _ALONE = r"(?<![A-Za-z0-9])(?:%s)(?![A-Za-z])"
-_PLAIN_WORD = re.compile(_ALONE % "[a-z]{3,}|[A-Z][a-z]{2,}|[A-Z]{3,}")
+_WORD = _ALONE % "[a-z]{3,}|[A-Z][a-z]{2,}|[A-Z]{3,}"
+_NUMBER = r"(?<![0-9])(?!(?:%s)(?![0-9]))[0-9]{2,}"  # but for those of exceptions, such as "10am"
+_ADDRESS = re.compile(r"[0-9]\.[0-9]+\.[0-9]+\.[0-9]")  # its numbers matter: 10.0.0.1 can be in no URL
+_MARKS = string.punctuation + "“”‘’…–—"
 _STAND_INS = _SMALL, _CAPITALS, _TITLE = "xxxxx", "XXXXX", "Xxxxx"
-_STAND_IN = re.compile(_ALONE % "|".join(_STAND_INS))
-_LETTERS = re.compile(r"[A-Za-z]{3,}")
+_DIGIT = "2"  # stands for every digit of a number
+_STAND_IN = re.compile(_ALONE % "|".join(_STAND_INS) + rf"|(?<![0-9]){_DIGIT}{{2,}}(?![0-9])")
+_LETTERS, _DIGITS = re.compile(r"[A-Za-z]{3,}"), re.compile(r"[0-9]{2,}")
 _MAX_FORM = 60  # characters; the pattern for URLs counts the letters between dots, up to 63
 
 
@@ -91,6 +97,8 @@ class _Memory:
         self._terminals = frozenset(Sentencizer.default_punct_chars)
         self._exceptions = frozenset(self._nlp.tokenizer.rules)  # such as "don't" and "wont", and emoticons
         self._words_of_exceptions = frozenset(run for rule in self._exceptions for run in _LETTERS.findall(rule))
+        numbers = {run for rule in self._exceptions for run in _DIGITS.findall(rule)}
+        self._plain = re.compile(f"({_WORD}|{_NUMBER % '|'.join(sorted(numbers))})")
         self.known: dict[str, Split] = {}
 
     def recall(self, piece: str) -> Split:
@@ -102,32 +110,38 @@ class _Memory:
 
     def learn(self, pieces: set[str]) -> None:
         """Makes sure that these pieces, none of them known, can be recalled until others are learned."""
-        new = {part for piece in pieces for part in _parts(piece)}
+        is_long = max(map(len, pieces), default=0) > _MAX_PIECE
+        new = {part for piece in pieces for part in _parts(piece)} if is_long else pieces
         if len(self.known) + 2 * len(new) > _MAX_PIECES:  # twice, since forms are remembered too
             self.known.clear()
-        forms: dict[str, tuple[str, list[str]]] = {}
-        for piece in new:
-            if (piece.isalpha() or piece.isdecimal()) and piece not in self._exceptions:  # at neither it cuts
-                self.known[piece] = (piece,), _OTHER
-            else:
-                forms[piece] = self._form(piece)
+        whole = {piece for piece in new if piece.isalpha() or piece.isdecimal()}  # which spaCy does not cut
+        whole -= self._exceptions
+        self.known.update((piece, ((piece,), _OTHER)) for piece in whole)
+        forms = {piece: self._form(piece) for piece in new - whole}
         self._ask_spacy([form for form in {form for form, _ in forms.values()} if form not in self.known])
-        for piece, (form, plain_words) in forms.items():
-            if plain_words:
+        for piece, (form, plain) in forms.items():
+            if plain:
                 found, kinds = self.known[form]
-                rest = iter(plain_words)
+                rest = iter(plain)
                 self.known[piece] = tuple([_fill(token, rest) for token in found]), kinds
 
     def _form(self, piece: str) -> tuple[str, list[str]]:
-        """The piece with stand-ins for its plain words, where spaCy splits both in the same way, and those words.
+        """The piece with stand-ins for its plain words and numbers, where spaCy splits both alike, and what they are.
 
-        Of letters, but for exceptions, which it knows by name, and units, spaCy's rules see only whether they are small
-        or capital. So "bridge," and "heron," are both "xxxxx,", and it is asked once. No words: the piece as it is.
+        Of letters and digits, but for exceptions, which it knows by name, and units, spaCy's rules see only that they
+        are small, capital, or digits. So "bridge," and "heron," are both "xxxxx,", "1984)" and "2024)" are "2222)", and
+        it is asked once. No words and numbers: the piece as it is.
         """
-        plain_words = _PLAIN_WORD.findall(piece) if len(piece) <= _MAX_FORM else []
-        if not plain_words or not self._words_of_exceptions.isdisjoint(plain_words):
+        if len(piece) > _MAX_FORM:
             return piece, []
-        return _PLAIN_WORD.sub(_stand_in, piece), plain_words
+        if self._plain.fullmatch(core := piece.strip(_MARKS)):  # as most are; found without a search
+            return (piece, []) if core in self._words_of_exceptions else (piece.replace(core, _stand_in(core)), [core])
+        parts = self._plain.split(piece)
+        plain = parts[1::2]
+        if not plain or not self._words_of_exceptions.isdisjoint(plain) or _ADDRESS.search(piece):
+            return piece, []
+        parts[1::2] = map(_stand_in, plain)
+        return "".join(parts), plain
 
     def _ask_spacy(self, pieces: Sequence[str]) -> None:
         tokenizer: Any = self._nlp.tokenizer
@@ -159,13 +173,19 @@ def _parts(piece: str) -> list[str]:
     return [piece[at : at + _MAX_PIECE] for at in range(0, len(piece), _MAX_PIECE)]
 
 
-def _stand_in(word: re.Match[str]) -> str:
-    return _SMALL if word[0].islower() else _CAPITALS if word[0].isupper() else _TITLE
+def _stand_in(plain: str) -> str:
+    if plain.islower():
+        return _SMALL
+    if plain.isupper():
+        return _CAPITALS
+    return _TITLE if plain.isalpha() else _DIGIT * len(plain)
 
 
-def _fill(token: str, plain_words: Iterator[str]) -> str:
-    """The token of a form with the piece's plain words for the stand-ins, one after the other."""
-    return next(plain_words) if token in _STAND_INS else _STAND_IN.sub(lambda _: next(plain_words), token)
+def _fill(token: str, plain: Iterator[str]) -> str:
+    """The token of a form with the piece's plain words and numbers for the stand-ins, one after the other."""
+    if token in _STAND_INS:
+        return next(plain)
+    return token if len(token) == 1 else _STAND_IN.sub(lambda _: next(plain), token)
 
 
 @contextlib.contextmanager

@@ -125,10 +125,22 @@ def test_letters_are_no_punctuation():
     assert not [mark for mark in plain_rules.ALL_PUNCTUATION if mark.isalpha()]
 
 
-def test_stand_ins_are_plain_words_that_spacy_does_not_know_by_name():
-    known = {run for rule in plain_rules.pipeline().tokenizer.rules for run in re.findall("[A-Za-z]+", rule)}
-    for word in words._STAND_INS:
-        assert words._PLAIN_WORD.fullmatch(word) and word not in known
+def test_stand_ins_are_plain_words_and_numbers_that_spacy_does_not_know_by_name():
+    known = {run for rule in plain_rules.pipeline().tokenizer.rules for run in re.findall("[A-Za-z]+|[0-9]+", rule)}
+    for stand_in in [*words._STAND_INS, *(words._DIGIT * size for size in range(2, 9))]:
+        assert words._memory()._plain.fullmatch(stand_in) and stand_in not in known
+
+
+def test_patterns_of_spacy_name_no_digit_but_in_addresses():
+    """A digit that they named would have to be kept out of forms too."""
+    tokenizer = plain_rules.pipeline().tokenizer
+    _, address, names = tokenizer.url_match.__self__.pattern.partition("(?!(?:10|127)")
+    _, of_names, names = names.partition("|(?:(?:[A-Za-z0-9")
+    assert address and of_names
+    searches = (tokenizer.prefix_search, tokenizer.suffix_search, tokenizer.infix_finditer)
+    for pattern in [names, *(search.__self__.pattern for search in searches)]:
+        pattern = re.sub(r"\\u\w{4}|\\U\w{8}|0-9|\{[0-9,]*}", "", pattern)  # no code points, classes, counts
+        assert re.findall("[0-9]+", pattern) == []
 
 
 def test_units_that_spacy_knows_stand_behind_a_digit():

@@ -1,7 +1,8 @@
 import functools
+import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from curation import words
@@ -29,10 +30,26 @@ TRICKY = [
     "cannot gonna gotta wanna lemme dunno 'Cause 'em",
     "C++ C# .NET node.js x=y a&b AT&T R&D and/or he/she",
     "end.Start of!another?one.And a.m.p.m.",
+    "(2024), 10am 12pm 15pm 33 :333 22 222x 8) 28) 1,000.50 $1984- 12:34:56 2024-10-11 3.14.15 #143 22km2 1999/2000",
+    "http://10.0.0.1/a http://11.22.33.44:8080/ 192.168.100.200 http://172.16.22.22 http://host22.com:22222/22",
 ]
 MARKS = "... . ? ! 。 , ' \" ( ) - # 3.5 … / ’s 'll"
 WHITE = [" ", "  ", "\n", "\t", "\u00a0"]
-TOKENS = ["the", "don't", "U.S.", "http://a.b/c", "a@b.co", "e.g.", "I'm", "word", "10km", "\U0001f600", "\u0301"]
+NUMBERS = ["10am", "2024", "333", "192.168.0.1", "22"]
+TOKENS = [
+    *NUMBERS,
+    "the",
+    "don't",
+    "U.S.",
+    "http://a.b/c",
+    "a@b.co",
+    "e.g.",
+    "I'm",
+    "word",
+    "10km",
+    "\U0001f600",
+    "\u0301",
+]
 PIECES = st.sampled_from([*MARKS.split(), *TOKENS, *WHITE])
 MIXED = st.lists(PIECES, max_size=15).map("".join)
 ANY = st.text(max_size=30)
@@ -64,6 +81,7 @@ def test_words_and_sentences_are_spacys(text):
 @given(text=st.one_of(MIXED, ANY))
 @settings(max_examples=500, deadline=None)
 def test_words_and_sentences_of_any_text_are_spacys(text):
+    assume(not re.search(r"'\s+''", text))  # the known difference below
     assert words.words(text) == slow_words(text)
     assert words.num_sentences(text) == slow_num_sentences(text)
 
@@ -75,10 +93,17 @@ def test_long_runs_are_cut_so_that_they_end():
     assert words.num_sentences("!" * 40_000 + " A word.") == 2
 
 
-def test_the_known_difference_is_an_emoticon_with_white_space_inside():
-    """spaCy finds (-: across the blank; should it cease to, the module's docstring can say less."""
-    assert words.words("( -:)") == ["(", "-", ":)"]
-    assert slow_words("( -:)") == ["(", "-", ":", ")"]
+@pytest.mark.parametrize(
+    "text, ours, theirs",
+    [
+        ("( -:)", ["(", "-", ":)"], ["(", "-", ":", ")"]),
+        ("' ''-", ["'", "''", "-"], ["'", "'", "'", "-"]),
+    ],
+)
+def test_the_known_difference_is_an_exception_with_white_space_inside(text, ours, theirs):
+    """spaCy finds (-: and '' across the blank; should it cease to, the module's docstring can say less."""
+    assert words.words(text) == ours
+    assert slow_words(text) == theirs
 
 
 @pytest.mark.parametrize(
