@@ -103,7 +103,7 @@ def steps_of_document(document: Document, steps: Sequence[Any]) -> Iterator[Take
         if isinstance(step, Edit):
             edited = step.edit(text)
             if edited != text.content:
-                text = Text(edited)
+                text = Text(edited, before=text)
                 document = dataclasses.replace(document, text=edited)
         yield Taken(step_name(step), document, measured)
 

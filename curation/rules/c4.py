@@ -11,6 +11,10 @@ from curation.text import Text
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
 _POLICY = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 
+# A kept line without citations, its number, and the signal of the fault that drops the whole page with it. The number
+# is None where a citation is gone, the signal where there is no fault.
+Line = tuple[str, int | None, str | None]
+
 
 @dataclasses.dataclass(frozen=True)
 class C4Lines:
@@ -52,11 +56,13 @@ class C4Lines:
         """The kept lines."""
         return "\n".join(line for line, _, _ in self._lines(text)).strip()
 
-    def _lines(self, text: Text) -> Iterator[tuple[str, int | None, str | None]]:
-        """Each kept line without citations, its number, and the signal of the fault that drops the whole page with it.
+    def _lines(self, text: Text) -> list[Line]:
+        found: list[Line] | None = text.notes.get(self)
+        if found is None:
+            found = text.notes[self] = list(self._kept(text))
+        return found
 
-        The number is None where a citation is gone, the signal where there is no fault.
-        """
+    def _kept(self, text: Text) -> Iterator[Line]:
         for number, (line, pieces) in enumerate(zip(text.lines, text.pieces, strict=True)):
             if len(pieces) < self.min_words:
                 continue

@@ -118,7 +118,7 @@ class GopherQuality:
             "bullet_lines": sum(line.lstrip().startswith(("•", "-")) for line in lines) / num_lines,
             "ellipsis_lines": sum(line.rstrip().endswith(("...", "…")) for line in lines) / num_lines,
             "alphabetic_words": (len(words) - num_without_letters) / num_words,
-            "stop_words": len(set(self.stop_words).intersection(text.vocabulary)),
+            "stop_words": sum(word in text.vocabulary for word in set(self.stop_words)),
         }
 
     def reason(self, signals: Mapping[str, float]) -> Verdict | None:

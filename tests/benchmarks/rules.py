@@ -85,7 +85,7 @@ def _time(content: str) -> dict[str, float]:
     for name, rule in (("GopherRepetition", _REPETITION), ("GopherQuality", _QUALITY), ("C4Lines", _C4)):
         _, seconds[name] = _seconds(functools.partial(rule.measure, text))
     edited, seconds["C4Lines edit"] = _seconds(lambda: _C4.edit(text))
-    last = text if edited == content else Text(edited)
+    last = text if edited == content else Text(edited, before=text)
     _, seconds["FineWebQuality"] = _seconds(lambda: _FINEWEB.measure(last))
     return seconds
 
