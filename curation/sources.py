@@ -10,12 +10,13 @@ from typing import BinaryIO, Protocol, TypeVar
 
 from curation import storage
 from curation.reading import codecs, members
-from curation.reading.records import Damage
+from curation.reading.records import Damage, Record
 
 _MIN_TASK, _MAX_TASK = 1 << 20, 64 << 20  # bytes of compressed archive; the larger is some minutes of one core
 _FEW_TASKS = 64  # a small input is cut into about as many, so that workers end together and a restart loses little
 _ENDS = 1 << 16
 _TAIL = 1 << 20  # bytes before the end of an archive, in which its last record should start
+_SHORT_TAIL = 1 << 17  # in which that of most does
 
 
 class _HasPath(Protocol):
@@ -205,6 +206,9 @@ def _digest_of_ends(file: BinaryIO, size: int) -> str:
 
 def _cut_off(file: BinaryIO, size: int) -> int | None:
     """Where the record starts that the end of the archive cuts off; None where the last one is whole."""
-    found = collections.deque(members.read(file, max(size - _TAIL, 0), size, max_bytes=_TAIL), maxlen=1)
-    last = found[0] if found else None
+    for tail, look_back in ((_SHORT_TAIL, 0), (_TAIL, _TAIL)):
+        ends = members.read(file, max(size - tail, 0), size, max_bytes=_TAIL, look_back=look_back)
+        last = next(iter(collections.deque(ends, maxlen=1)), None)
+        if isinstance(last, Record):
+            return None
     return last.offset if isinstance(last, Damage) and last.reason == "truncated_record" else None

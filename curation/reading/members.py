@@ -26,7 +26,9 @@ class _Found:
     anchor: int | None  # where the record's bytes start, for all records of one member; None for bytes that are none
 
 
-def read(file: BinaryIO, start: int, stop: int, *, max_bytes: int) -> Iterator[Record | Damage]:
+def read(
+    file: BinaryIO, start: int, stop: int, *, max_bytes: int, look_back: int = _LOOK_BACK
+) -> Iterator[Record | Damage]:
     """The records that start inside [start, stop), in order, and what lies between them that is none.
 
     Ranges that meet give every record exactly once, whichever way the file is cut, and all damage once: bytes that are
@@ -34,12 +36,13 @@ def read(file: BinaryIO, start: int, stop: int, *, max_bytes: int) -> Iterator[R
 
     A record's offset is where it starts in the file; where several share one compressed member, it is the member's
     offset plus the record's place among them, and their length is 0. One thing cannot be told: where a range starts
-    inside a page of more than 1 MiB that itself holds an archive, the records of that look like the crawl's.
+    inside a page of more than 1 MiB that itself holds an archive, the records of that look like the crawl's: within
+    the `look_back` bytes before the range it is seen where its first record starts.
     """
     if start >= stop:
         return
     is_mine = start == 0
-    for found in _walk(file, max(start - _LOOK_BACK, 0), stop, max_bytes):
+    for found in _walk(file, max(start - look_back, 0), stop, max_bytes):
         if found.anchor is not None:
             if found.anchor >= stop:
                 return
