@@ -104,6 +104,12 @@ def fork(*fds: int) -> tuple[ForkServer, int]:
     ) from cause
 
 
+def stop() -> None:
+    """Ends this process's server, if it has one; the next child has it started anew."""
+    if server := _server:
+        _forget(server)
+
+
 def _forget(server: ForkServer) -> None:
     global _server
     with _starting:

@@ -11,7 +11,7 @@ import functools
 import sys
 from collections.abc import Iterator, Sequence
 
-from curation import archives, parts, storage, walk, warc
+from curation import archives, fork_server, parts, storage, walk, warc
 from curation.cascade import Seen
 from curation.document import DOCUMENTS, REJECTED, Document, Rejection
 from curation.extract import Extractor
@@ -111,11 +111,12 @@ def _extractor(run: Run) -> Iterator[Extractor]:
 
 
 def close_idle() -> None:
-    """Ends the children that wait for another task in this process."""
+    """Ends the children that wait for another task in this process, and the server they come from."""
     while _idle:
         _, extractors = _idle.popitem()
         for extractor in extractors:
             extractor.close()
+    fork_server.stop()
 
 
 STAGE = command.Stage("extract", tasks, is_done, rounds, failures=failures, in_children=True, close=close_idle)

@@ -42,10 +42,11 @@ def run(
         return
     runner: beam.runners.PipelineRunner | None = None
     if options.is_local(beam_options):
-        if in_children:
-            fork_server.start()  # it loads its libraries while Beam gets ready
         workers = min(args.workers, max(len(step.tasks) for step in rounds))
-        runner = _local_runner(beam_options, workers, in_threads=in_children and workers <= _MOST_THREADS)
+        in_threads = in_children and workers <= _MOST_THREADS
+        if in_threads:
+            fork_server.start()  # it loads its libraries while Beam gets ready
+        runner = _local_runner(beam_options, workers, in_threads=in_threads)
     try:
         with beam.Pipeline(runner=runner, options=beam_options) as pipeline:
             tasks.build(pipeline, rounds, args.access)

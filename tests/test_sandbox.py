@@ -399,6 +399,17 @@ def test_a_killed_server_is_replaced_and_its_children_work_on(box):
     assert box.call(REQUEST, PAGE, cpu_seconds=5) == GOOD
 
 
+def test_a_stopped_server_is_gone_and_the_next_call_has_another(box):
+    assert box.call(REQUEST, PAGE, cpu_seconds=5) == GOOD
+    child, server = box._child.pid, server_pid()
+    box.close()
+    fork_server.stop()
+    assert wait_for_end([child, server], 10) == []
+    fork_server.stop()  # there is none
+    assert box.call(REQUEST, PAGE, cpu_seconds=5) == GOOD
+    assert server_pid() != server
+
+
 def test_a_page_whose_child_is_killed_with_its_server_is_a_crash(box):
     assert box.call(REQUEST, PAGE, cpu_seconds=5) == GOOD
     os.kill(server_pid(), signal.SIGKILL)

@@ -8,18 +8,15 @@ pages and for a mix of which half are in another language than English by lid.17
 many of the other. Reading the archives is not counted.
 """
 
-import argparse
 import dataclasses
-import glob
 import multiprocessing
-import sys
 import time
 from collections.abc import Sequence
 
 from curation import page_text, walk
 from curation.cascade import Seen
 from curation.document import Document, Rejection
-from tests.benchmarks import in_process, timed_steps
+from tests.benchmarks import arguments, in_process, timed_steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +29,7 @@ class Passed:
 
 def main() -> None:
     """Prints what changed and what it took."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--input", required=True, metavar="GLOB")
-    args = parser.parse_args()
-    archives = sorted(glob.glob(args.input))
-    if not archives:
-        sys.exit(f"--input {args.input}: no file matches")
+    archives = arguments.archives(arguments.parser(__doc__).parse_args())
     passes = []
     for without in ((), ("SeenPayload", "FirstLook")):
         with multiprocessing.get_context("spawn").Pool(1) as fresh:

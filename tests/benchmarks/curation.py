@@ -11,8 +11,6 @@ own statistics, and the CPU seconds of the same steps of this project, run one p
 It then says on which pages the two decide otherwise, of those to which both extractors give the same text.
 """
 
-import argparse
-import glob
 import os
 import shutil
 import statistics
@@ -21,19 +19,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.benchmarks import decisions, peer, timed_steps
+from tests.benchmarks import arguments, decisions, peer, timed_steps
 
 
 def main() -> None:
     """Installs datatrove where it is not yet, runs both in turn, and prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--input", required=True, metavar="GLOB")
+    parser = arguments.parser(__doc__)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
-    archives = sorted(glob.glob(args.input))
-    if not archives:
-        sys.exit(f"--input {args.input}: no file matches")
+    archives = arguments.archives(args)
     python = peer.install()
 
     with tempfile.TemporaryDirectory() as folder:

@@ -5,25 +5,22 @@
 Sums the proportional set size (shared pages counted once) of the command and all its descendants five times a second.
 """
 
-import argparse
-import glob
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from tests.benchmarks import arguments
+
 
 def main() -> None:
     """Runs both, and prints the peaks and their ratio."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--input", required=True, metavar="GLOB")
+    parser = arguments.parser(__doc__)
     parser.add_argument("--few", type=int, default=2)
     parser.add_argument("--workers", type=int, default=2)
     args = parser.parse_args()
-    archives = sorted(glob.glob(args.input))
-    if len(archives) <= args.few:
-        sys.exit(f"--input {args.input}: {len(archives)} files match, expected more than --few {args.few}")
+    archives = arguments.archives(args, at_least=args.few + 1)
     few, many = (peak(files, args.workers) for files in (archives[: args.few], archives))
     print(f"{args.few} files: {few / 1e6:.0f} MB; {len(archives)} files: {many / 1e6:.0f} MB; ratio {many / few:.2f}")
 

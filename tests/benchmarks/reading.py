@@ -7,9 +7,7 @@ since its decoding ends at the first page that says it is chunked and is not; th
 checks each record's bounds and digests the payload. The whole run is `pipelines.curate` with one worker, by the clock.
 """
 
-import argparse
 import collections
-import glob
 import statistics
 import subprocess
 import sys
@@ -24,17 +22,15 @@ from warcio.archiveiterator import ArchiveIterator as WarcioIterator
 
 from curation import sources, warc
 from curation.document import Page
+from tests.benchmarks import arguments
 
 
 def main() -> None:
     """Prints seconds and responses of each reader, and the share of ours in a run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--input", required=True, metavar="GLOB")
+    parser = arguments.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
-    archives = sorted(glob.glob(args.input))
-    if not archives:
-        sys.exit(f"--input {args.input}: no file matches")
+    archives = arguments.archives(args)
     readers = {"this project": ours, "ours, 1 MiB tasks": ours_in_pieces, "warcio": warcio, "FastWARC": fastwarc}
     seconds: dict[str, list[float]] = collections.defaultdict(list)
     found = {}

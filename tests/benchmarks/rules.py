@@ -9,10 +9,8 @@ remember the words of other pages and meet new ones, as a run does. Ours split a
 the words first pays for them, GopherRepetition; the plain versions split it anew for each rule.
 """
 
-import argparse
 import collections
 import functools
-import glob
 import statistics
 import sys
 import time
@@ -30,6 +28,7 @@ from curation.rules.fineweb import FineWebQuality
 from curation.rules.gopher import GopherQuality, GopherRepetition
 from curation.text import Text
 from tests import plain_rules
+from tests.benchmarks import arguments
 
 _REPETITION, _QUALITY, _FINEWEB = GopherRepetition(), GopherQuality(), FineWebQuality()
 _C4 = C4Lines(end_mark=False, min_words=3, min_sentences=5)
@@ -39,15 +38,10 @@ _T = TypeVar("_T")
 
 def main() -> None:
     """Prints a table of milliseconds a document."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--input", required=True, metavar="GLOB")
-    args = parser.parse_args()
-    archives = sorted(glob.glob(args.input))
-    if not archives:
-        sys.exit(f"--input {args.input}: no file matches")
+    archives = arguments.archives(arguments.parser(__doc__).parse_args())
     found = list(texts(archives))
     if len(found) < 2:
-        sys.exit(f"--input {args.input}: {len(found)} texts of {_MIN_TEXT} characters or more, expected two at least")
+        sys.exit(f"{len(found)} texts of {_MIN_TEXT} characters or more, expected two at least")
     time_rules(found[::2])
     times = time_rules(found[1::2])
     print(f"{len(found[1::2])} texts, {statistics.median(map(len, found[1::2])):.0f} characters in the median")
