@@ -36,15 +36,15 @@ class RunTasks(beam.PTransform):  # type: ignore[misc]
 
 def build(pipeline: beam.Pipeline, rounds: Sequence[Round], access: Access) -> None:
     """Adds the rounds to a pipeline, each waiting for the one before."""
-    done = None
+    rows, before = None, ""
     for step in rounds:
         if not step.tasks:
             continue
         tasks = pipeline | f"List {step.name}" >> beam.Create(list(step.tasks), reshuffle=False)
-        if done is not None:
+        if rows is not None:
+            done = rows | f"Count {before}" >> beam.CombineGlobally(sum)
             tasks = tasks | f"Await {step.name}" >> beam.Map(_after, beam.pvalue.AsSingleton(done))
-        rows = tasks | step.name >> RunTasks(step.work, access)
-        done = rows | f"Count {step.name}" >> beam.CombineGlobally(sum)
+        rows, before = tasks | step.name >> RunTasks(step.work, access), step.name
 
 
 def _do(task: Any, work: Callable[[Any], int], access: Access) -> int:
