@@ -8,12 +8,15 @@ from html import unescape
 
 from curation import language, words
 
-_SAMPLE = 500  # characters from each of three places of the page; more do not change a verdict this sure
-_ENOUGH = 800  # of these characters, for a sample to decide
+_SAMPLE = 300  # characters from each of three places of the page; more do not change a verdict this sure
+_ENOUGH = 480  # of these characters, for a sample to decide
+_WHOLE_SAMPLE = 500  # characters from each of three places of the whole text, where the sample left doubt
 _PLACES = (0.2, 0.4, 0.6)  # of the HTML: at its start are headers, at its end footers
-_SURE_BELOW, _SURE_ABOVE = 0.5, 2.5  # times the limit; between them the whole text decides
-_WORDS_OF_SAMPLE = 100  # that three samples surely have; pages of fewer are looked at whole
-_SCRIPT_OR_TEXT = re.compile(r"<(script|style)\b|>([^<>]{25,})(?=<)", re.IGNORECASE)  # shorter runs are menus
+_SURE_BELOW, _SURE_ABOVE = 0.1, 3.0  # times the limit; between them the whole text decides
+_WORDS_OF_SAMPLE = 50  # that three samples surely have; pages of fewer are looked at whole
+_RUN = re.compile(r">([^<>]{25,})<")  # shorter runs are menus
+_WINDOW = 1 << 12  # characters that are searched at once
+_SCRIPT = re.compile(r"<(?:script|style)\b", re.IGNORECASE)
 _END_OF_SCRIPT = re.compile(r"</(?:script|style)", re.IGNORECASE)
 _MAX_LABELS = 50  # more cannot each have .02
 # Runs of letters, runs of digits, single marks: spaCy, which counts for the rules, cuts few texts into more words than
@@ -26,14 +29,14 @@ _TEXT_IN_SCRIPTS = ("articleBody", "reviewBody")  # schema.org's, which trafilat
 class FirstLook:
     """Rejects pages whose whole text, menus and all, can hold no document of the recipe.
 
-    It takes .6 ms where extraction takes 8. A page of fewer than `min_words` words in all cannot pass a rule that
-    asks for as many. The limit on the language is far below what any page scored that KeepLanguage let pass: of 3,800
-    pages, in many languages, 1,172 were rejected, and none of these had become a document (with .05, two had).
+    A sample of the page's text decides what is sure, its whole text the rest. The limit on the language is far below
+    what the whole text of any page scored that KeepLanguage let pass: of 3,800 pages, in many languages, 1,270 were
+    rejected, none of which had become a document; the 26 documents whose sample had left doubt scored .72 and more.
     A threshold of 0 switches its half off; leave the step out of a recipe to extract every page.
     """
 
     language: str = "en"
-    min_score: float = 0.02  # probability of the language, by lid.176
+    min_score: float = 0.1  # probability of the language, by lid.176
     min_words: int = 0  # that of the recipe's rule, such as GopherQuality's
 
 
@@ -57,9 +60,9 @@ def look(text: str, wanted: FirstLook) -> Verdict | None:
     """Why a page with this whole text is rejected, or None."""
     if wanted.min_words and (count := num_words(text, wanted.min_words)) < wanted.min_words:
         return "too_few_words", count, "of the whole page"
-    if len(text) > 3 * _SAMPLE:
-        middle = (len(text) - _SAMPLE) // 2
-        text = f"{text[:_SAMPLE]} {text[middle : middle + _SAMPLE]} {text[-_SAMPLE:]}"
+    if len(text) > 3 * _WHOLE_SAMPLE:
+        middle = (len(text) - _WHOLE_SAMPLE) // 2
+        text = f"{text[:_WHOLE_SAMPLE]} {text[middle : middle + _WHOLE_SAMPLE]} {text[-_WHOLE_SAMPLE:]}"
     return _of_language(text, wanted)[0]
 
 
@@ -73,17 +76,20 @@ def _text_from(html: str, start: int) -> str:
     if html.rfind("<script", 0, start) > html.rfind("</script", 0, start):
         start = max(html.find("</script", start), start)
     pieces, size = [], 0
-    while match := _SCRIPT_OR_TEXT.search(html, start):
-        start = match.end()
-        if match[1]:
-            end = _END_OF_SCRIPT.search(html, start)
-            start = end.end() if end else len(html)
-        elif piece := match[2].strip():
-            pieces.append(piece)
-            size += len(piece) + 1
-            if size > _SAMPLE:
-                break
-    return " ".join(pieces)[:_SAMPLE]
+    while start < len(html):
+        # Two searches that each begin with one character, which is found twice as fast as either of two.
+        window = start + _WINDOW
+        script = _SCRIPT.search(html, start, window + len("<script>"))
+        stop = script.start() if script else html.find("<", window)
+        for run in _RUN.finditer(html, start, stop + 1 if stop >= 0 else len(html)):
+            if piece := run[1].strip():
+                pieces.append(piece)
+                size += len(piece) + 1
+                if size > _SAMPLE:
+                    return " ".join(pieces)[:_SAMPLE]
+        end = _END_OF_SCRIPT.search(html, script.end()) if script else None
+        start = end.end() if end else len(html) if script or stop < 0 else stop
+    return " ".join(pieces)
 
 
 def _of_language(text: str, wanted: FirstLook) -> tuple[Verdict | None, float]:

@@ -155,7 +155,7 @@ def record_type(item: Record) -> str:
 
 def looker(wanted: str = "en") -> Extractor:
     """Looks at pages in a child process, see `look`; it extracts none, since no probability is what it asks for."""
-    return Extractor(ExtractText(), FirstLook(wanted, min_score=2.0))
+    return Extractor(ExtractText(), FirstLook(wanted, min_score=100.0))
 
 
 def look(page: Page, looks: Extractor) -> tuple[float, str] | None:

@@ -7,7 +7,7 @@ from curation.first_look import FirstLook
 from tests import prose
 
 GERMAN = "Der Fluss stieg in der Nacht und riss die alte Brücke fort, bevor jemand im Dorf aufgewacht war. "
-LOOK = FirstLook("en", min_score=0.02, min_words=50)
+LOOK = FirstLook("en", min_score=0.1, min_words=50)
 
 
 class Whole:
@@ -33,12 +33,12 @@ def test_a_sample_settles_what_is_sure(text, reason):
 
 
 def test_the_whole_text_settles_what_a_sample_leaves_in_doubt(monkeypatch):
-    for score, asked in ((0.009, 0), (0.011, 1), (0.049, 1), (0.051, 0)):
-        scores = iter([{"de": 0.9, "en": score}, {"de": 0.9, "en": 0.019}])
+    for score, asked in ((0.009, 0), (0.011, 1), (0.299, 1), (0.301, 0)):
+        scores = iter([{"de": 0.9, "en": score}, {"de": 0.9, "en": 0.099}])
         monkeypatch.setattr(first_look.language, "scores", lambda text, count, scores=scores: next(scores))
         whole = Whole(GERMAN * 40)
         found = first_look.settle(page(*[GERMAN] * 40), whole, LOOK)
-        expected = None if score > 0.05 else ("other_language", 0.019 if asked else score, "de")
+        expected = None if score > 0.3 else ("other_language", 0.099 if asked else score, "de")
         assert (found, whole.asked) == (expected, asked)
 
 
@@ -65,9 +65,21 @@ def test_a_sample_is_of_text_and_of_no_script():
     found = first_look.sample(html)
     assert "program" not in found
     assert "of the page & its text." in found
-    assert 1300 < len(found) <= 1502
+    assert 700 < len(found) <= 902
 
 
 @pytest.mark.parametrize("html", ["", "<", "<script", "<script>" * 1000, ">" * 100_000, "<p>" * 100_000, "\0" * 1000])
 def test_a_page_without_text_gives_no_sample(html):
     assert first_look.sample(html).strip() == ""
+
+
+def test_a_sample_is_what_stands_between_tags_wherever_windows_end(monkeypatch):
+    paragraphs = "".join(
+        f"<p>Paragraph {number} of the page, as it is.</p><STYLE>p > a {{}}</STYLE>" for number in range(60)
+    )
+    html = f"<body>{paragraphs}<script>if (a < b) {{ it is no text at all, but a program > }}</script></body>"
+    expected = first_look.sample(html)
+    assert "Paragraph" in expected and "{" not in expected
+    for size in range(1, 90):
+        monkeypatch.setattr(first_look, "_WINDOW", size)
+        assert first_look.sample(html) == expected

@@ -28,7 +28,7 @@ RECIPE = Recipe(
     source="https://arxiv.org/abs/2406.17557 and its published script",
     steps=(
         SeenPayload(),
-        FirstLook("en", min_score=0.02, min_words=50),
+        FirstLook("en", min_score=0.1, min_words=50),
         ExtractText(Trafilatura("recall", fast=True)),
         KeepLanguage("en", min_score=0.65),
         GopherRepetition(),
