@@ -3,7 +3,7 @@
 The script is datatrove's examples/fineweb.py; the paper's section 3.7 has the duplicates step before the C4 rules.
 What differs, and why:
 - extraction: the script has trafilatura favour precision, with fallbacks, and drop what repeats. On pages whose text
-  people marked by hand that has a F1 of .877; the setting here has .889, in three quarters of the time (README).
+  people marked by hand that has a F1 of .877; the setting here has .889, in little more than half of the time (README).
 - SeenPayload and FirstLook are not in the script: they reject before extraction what would be rejected after it, and
   save a quarter of the time, and more where more pages are in other languages.
 - candidates for near-duplicates are verified before they are merged, and exact ones are named as such; addresses are
