@@ -62,6 +62,7 @@ def test_files_that_are_no_whole_archives(content, sentence, tmp_path, capsys):
     refuses(capsys, tmp_path / "out", sentence)
 
 
+@pytest.mark.slow
 def test_what_is_whole_of_a_truncated_archive_can_be_had(tmp_path, capsys):
     (tmp_path / "cut.warc.gz").write_bytes(warc_builder.archive(GOOD)[:-20])
     assert run(tmp_path / "cut.warc.gz", tmp_path / "out", "--allow-truncated") == 0
@@ -141,6 +142,7 @@ def test_a_folder_that_is_not_ours_is_left_alone(archive, tmp_path, capsys):
     assert files(tmp_path / "out") == ["thesis.tex"]
 
 
+@pytest.mark.slow
 def test_an_unfinished_corpus_of_another_run(archive, tmp_path, capsys):
     output = tmp_path / "out"
     assert run(archive, output) == 0
@@ -168,6 +170,7 @@ def test_no_document_is_left(tmp_path, capsys):
     assert not (output / "manifest.json").exists()
 
 
+@pytest.mark.slow
 def test_a_full_disk(archive, tmp_path, capsys):
     """A file-size limit stands in for a full disk: both are an error of the kernel's at a write."""
     code = (

@@ -580,6 +580,7 @@ def brute_force(rows, selection, segment):
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     rows=tables(),

@@ -127,6 +127,7 @@ def test_a_deeply_nested_page_is_text_or_a_rejection(extractor):
     assert extractor.extract(page(html(MAIN, MORE))).text == f"{MAIN}\n{MORE}"
 
 
+@pytest.mark.slow
 def test_fifteen_megabytes_of_text_end_at_the_limit():
     paragraphs = [f"{MAIN} This is paragraph number {number}." for number in range(65_000)]
     payload = html(*paragraphs).encode()

@@ -137,6 +137,7 @@ def test_a_signal_ends_the_step_and_saves(corpus, whole, tmp_path, monkeypatch):
     assert_equal_runs(whole, run, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_without_checkpoint_resumes_from_the_start(corpus, whole, tmp_path):
     run = f"{tmp_path}/run"
     shutil.copytree(whole, run)

@@ -216,6 +216,7 @@ def test_finds_the_same_on_many_pages(tree):
     assert differences(tree, KNOWING) == []
 
 
+@pytest.mark.slow
 @given(pages(), pages())
 @QUICK
 def test_finds_the_same_while_it_forgets(one, other):

@@ -33,6 +33,7 @@ def refusal(path, *, allow_truncated=False):
     return str(caught.value)
 
 
+@pytest.mark.slow
 @given(
     sizes=st.lists(st.integers(1, 10_000), min_size=1, max_size=8),
     task_bytes=st.integers(1, 5000),
