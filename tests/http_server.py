@@ -136,7 +136,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def _leave(self) -> None:
-        """Before the last byte is sent: the client may make its next request before this thread goes on."""
+        """Before the last byte that a client waits for: it may make its next request before this thread goes on."""
         if not self._left:
             self._left = True
             self.site.leave()
@@ -173,8 +173,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")
-        if not body:
-            self._leave()
+        if not body or fault != GOOD:
+            self._leave()  # a client may go away as soon as it sees what is wrong, and make its next request
         self.end_headers()
         self._write(body, fault)
 
