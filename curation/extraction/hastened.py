@@ -30,7 +30,7 @@ _VISIBLE = etree.XPath("//text()[not(parent::script or parent::style)]", smart_s
 
 
 def install() -> None:
-    """Replaces trafilatura's expressions, its parser's class lookup and its comparison with readability."""
+    """Replaces trafilatura's expressions, its parser's class lookup, its tests of links, and work that it may spare."""
     modules: list[Any] = [importlib.import_module(f"trafilatura.{name}") for name in _MODULES]
     core, main_extractor, external, baseline, utils, htmlprocessing = modules
     main_extractor.BODY_XPATH = [_hastened(it, first_only=True) for it in main_extractor.BODY_XPATH]

@@ -32,6 +32,7 @@ class LinkDensity:
         finally:
             self._holders = None
             self._answers.clear()
+            self._stale.clear()  # one element would keep its whole tree until the next page
 
     def delete_by_link_density(self, subtree: Any, *args: Any, **kwargs: Any) -> Any:
         """trafilatura's, where there is anything to do."""
