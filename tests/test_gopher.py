@@ -12,10 +12,10 @@ FIVE = "the river and a boat "
 PROSE = FIVE * 10
 QUALITY, REPETITION = GopherQuality(), GopherRepetition()
 LOOSE = GopherRepetition(
-    max_repeated_paragraphs=9,
-    max_repeated_paragraph_characters=9,
-    max_repeated_lines=9,
-    max_repeated_line_characters=9,
+    max_repeated_paragraphs=1,
+    max_repeated_paragraph_characters=1,
+    max_repeated_lines=1,
+    max_repeated_line_characters=1,
     max_top_ngram=(),
     max_repeated_ngrams=(),
 )

@@ -58,6 +58,7 @@ TRAPS = {
                 "http://a.b/c?",
             ),
             *("the ", "a b a b c ", "a b c d e f g h i j k l ", "a\u0301\u0323", "a " + " " * 1000, "a" * 255 + " "),
+            *("\U0001f1e6", "# ", "* ", "z\n\n"),
         )
     },
     "a bracket and digits": lambda size: "[" + "1" * size,
@@ -76,6 +77,9 @@ from curation.pii import ReplacePii
 from curation.rules.c4 import C4Lines
 from curation.rules.fineweb import FineWebQuality
 from curation.rules.gopher import GopherQuality, GopherRepetition
+from curation.rules.gopher_curator import CuratorGopherQuality, CuratorGopherRepetition
+from curation.rules.gopher_dclm import DclmGopherQuality, DclmGopherRepetition
+from curation.rules.gopher_dolma import DolmaGopher
 from curation.text import Text
 
 content = sys.stdin.buffer.read().decode()
@@ -83,6 +87,8 @@ text = Text(content)
 every_line = C4Lines(end_mark=False, min_words=0, max_word_length=1 << 30)
 for rule in (GopherRepetition(), GopherQuality(), C4Lines(end_mark=False), every_line):
     rule.measure(text)
+for dialect in (DclmGopherQuality, DclmGopherRepetition, DolmaGopher, CuratorGopherQuality, CuratorGopherRepetition):
+    dialect().measure(text)
 FineWebQuality().measure(Text(content))
 for step in (C4Lines(end_mark=False), ReplacePii()):
     step.edit(text)

@@ -2,11 +2,20 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import ClassVar
 
+from curation.rules import limits, verdicts
 from curation.rules.characters import TERMINAL_PUNCTUATION
-from curation.rules.gopher import repeats
+from curation.rules.repetition import repeats
 from curation.rules.rule import Verdict
 from curation.text import Text
+
+_LIMITS: verdicts.Limits = (
+    ("too_few_terminal_lines", "terminal_lines", "min_terminal_lines"),
+    ("too_many_short_lines", "short_lines", "max_short_lines"),
+    ("too_many_repeated_lines", "repeated_line_share", "max_repeated_characters"),
+    ("too_many_line_breaks", "breaks_per_word", "max_breaks"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,11 +26,17 @@ class FineWebQuality:
     prose of section 3.6 says 0.1 where both have 0.01, and does not mention the last rule.
     """
 
+    THRESHOLDS: ClassVar[tuple[str, ...]] = verdicts.fields(_LIMITS)
+
     min_terminal_lines: float = 0.12  # of non-blank lines, ending in a sentence mark
     max_short_lines: float = 0.67  # of non-blank lines
     short_line: int = 30  # characters
     max_repeated_characters: float = 0.01  # in repeated lines, of the characters without line breaks
     max_breaks: float = 0.3  # line breaks per word
+
+    def __post_init__(self) -> None:
+        limits.shares(self, "min_terminal_lines", "max_short_lines", "max_repeated_characters")
+        limits.at_least(self, 0, "short_line", "max_breaks")
 
     def measure(self, text: Text) -> dict[str, float]:
         """Shares of lines and characters; a text without a line gives shares that fail."""
@@ -36,12 +51,4 @@ class FineWebQuality:
 
     def reason(self, signals: Mapping[str, float]) -> Verdict | None:
         """The first fault, in the published script's order."""
-        if signals["terminal_lines"] < self.min_terminal_lines:
-            return "too_few_terminal_lines", "terminal_lines"
-        if signals["short_lines"] > self.max_short_lines:
-            return "too_many_short_lines", "short_lines"
-        if signals["repeated_line_share"] > self.max_repeated_characters:
-            return "too_many_repeated_lines", "repeated_line_share"
-        if signals["breaks_per_word"] > self.max_breaks:
-            return "too_many_line_breaks", "breaks_per_word"
-        return None
+        return verdicts.first_fault(self, signals, _LIMITS)

@@ -6,49 +6,55 @@ punctuation included; shares of characters are of the whole text, white space in
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 
+from curation.rules import limits, repetition, verdicts
 from curation.rules.characters import ALL_PUNCTUATION
 from curation.rules.ngrams import Ngrams
+from curation.rules.repetition import repeats
 from curation.rules.rule import Verdict
 from curation.rules.stop_words import STOP_WORDS
 from curation.text import Text
 
-
-def repeats(elements: Sequence[str]) -> tuple[int, int]:
-    """How many elements stood before, and their characters; first copies do not count."""
-    seen: set[str] = set()
-    count = characters = 0
-    if len(set(elements)) == len(elements):
-        return 0, 0  # the common case, found without a loop
-    for element in elements:
-        if element in seen:
-            count += 1
-            characters += len(element)
-        else:
-            seen.add(element)
-    return count, characters
+_REPETITION: verdicts.Limits = (
+    ("too_many_repeated_paragraphs", "repeated_paragraphs", "max_repeated_paragraphs"),
+    ("too_many_repeated_paragraph_characters", "repeated_paragraph_characters", "max_repeated_paragraph_characters"),
+    ("too_many_repeated_lines", "repeated_lines", "max_repeated_lines"),
+    ("too_many_repeated_line_characters", "repeated_line_characters", "max_repeated_line_characters"),
+)
+_QUALITY: verdicts.Limits = (
+    ("too_few_words", "num_words", "min_words"),
+    ("too_many_words", "num_words", "max_words"),
+    ("words_too_short", "mean_word_length", "min_mean_word_length"),
+    ("words_too_long", "mean_word_length", "max_mean_word_length"),
+    ("too_many_hashes", "hashes_per_word", "max_hashes"),
+    ("too_many_ellipses", "ellipses_per_word", "max_ellipses"),
+    ("too_many_bullet_lines", "bullet_lines", "max_bullet_lines"),
+    ("too_many_ellipsis_lines", "ellipsis_lines", "max_ellipsis_lines"),
+    ("too_few_alphabetic_words", "alphabetic_words", "min_alphabetic_words"),
+    ("too_few_stop_words", "stop_words", "min_stop_words"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class GopherRepetition:
     """Too much of the text repeats (table A1). Shares are of the text's characters unless said otherwise."""
 
+    THRESHOLDS: ClassVar[tuple[str, ...]] = (*verdicts.fields(_REPETITION), "max_top_ngram", "max_repeated_ngrams")
+
     max_repeated_paragraphs: float = 0.30  # of paragraphs
     max_repeated_paragraph_characters: float = 0.20
     max_repeated_lines: float = 0.30  # of lines
     max_repeated_line_characters: float = 0.20
-    max_top_ngram: tuple[tuple[int, float], ...] = ((2, 0.20), (3, 0.18), (4, 0.16))
-    max_repeated_ngrams: tuple[tuple[int, float], ...] = (
-        (5, 0.15),
-        (6, 0.14),
-        (7, 0.13),
-        (8, 0.12),
-        (9, 0.11),
-        (10, 0.10),
-    )
+    max_top_ngram: tuple[repetition.Limit, ...] = repetition.TOP_LIMITS
+    max_repeated_ngrams: tuple[repetition.Limit, ...] = repetition.REPEATED_LIMITS
+
+    def __post_init__(self) -> None:
+        limits.shares(self, *verdicts.fields(_REPETITION))
+        repetition.check_ngram_limits(self)
 
     def measure(self, text: Text) -> dict[str, float]:
         """Repetition among paragraphs, lines and n-grams of words."""
@@ -61,31 +67,23 @@ class GopherRepetition:
         signals["repeated_lines"] = count / len(text.nonempty_lines)
         signals["repeated_line_characters"] = characters / size
         ngrams = Ngrams(text)
-        for n, _ in self.max_top_ngram:
+        for n in repetition.TOP:
             signals[f"top_{n}gram"] = ngrams.top_characters(n) / size
-        for n, _ in self.max_repeated_ngrams:
+        for n in repetition.REPEATED:
             signals[f"repeated_{n}grams"] = ngrams.repeated_characters(n) / size
         return signals
 
     def reason(self, signals: Mapping[str, float]) -> Verdict | None:
         """The first limit that is passed, in datatrove's order."""
-        limits = [
-            ("repeated_paragraphs", self.max_repeated_paragraphs),
-            ("repeated_paragraph_characters", self.max_repeated_paragraph_characters),
-            ("repeated_lines", self.max_repeated_lines),
-            ("repeated_line_characters", self.max_repeated_line_characters),
-            *((f"top_{n}gram", limit) for n, limit in self.max_top_ngram),
-            *((f"repeated_{n}grams", limit) for n, limit in self.max_repeated_ngrams),
-        ]
-        for signal, limit in limits:
-            if signals[signal] > limit:
-                return f"too_many_{signal}" if signal.startswith("repeated") else f"{signal}_too_frequent", signal
-        return None
+        fault = verdicts.first_fault(self, signals, _REPETITION)
+        return fault or repetition.ngram_fault(signals, self.max_top_ngram, self.max_repeated_ngrams)
 
 
 @dataclasses.dataclass(frozen=True)
 class GopherQuality:
     """The text does not look like prose (section A1.1). Punctuation marks are words only where a share is taken."""
+
+    THRESHOLDS: ClassVar[tuple[str, ...]] = verdicts.fields(_QUALITY)
 
     min_words: int = 50  # without punctuation marks
     max_words: int = 100_000
@@ -98,6 +96,12 @@ class GopherQuality:
     min_alphabetic_words: float = 0.8  # of words
     min_stop_words: int = 2  # distinct
     stop_words: tuple[str, ...] = STOP_WORDS["en"]
+
+    def __post_init__(self) -> None:
+        limits.at_least(self, 0, "min_words", "min_mean_word_length", "max_hashes", "max_ellipses", "min_stop_words")
+        limits.ordered(self, "min_words", "max_words")
+        limits.ordered(self, "min_mean_word_length", "max_mean_word_length")
+        limits.shares(self, "max_bullet_lines", "max_ellipsis_lines", "min_alphabetic_words")
 
     def measure(self, text: Text) -> dict[str, float]:
         """Counts and shares of words and lines."""
@@ -123,16 +127,4 @@ class GopherQuality:
 
     def reason(self, signals: Mapping[str, float]) -> Verdict | None:
         """The first fault, in datatrove's order."""
-        faults = [
-            ("too_few_words", "num_words", signals["num_words"] < self.min_words),
-            ("too_many_words", "num_words", signals["num_words"] > self.max_words),
-            ("words_too_short", "mean_word_length", signals["mean_word_length"] < self.min_mean_word_length),
-            ("words_too_long", "mean_word_length", signals["mean_word_length"] > self.max_mean_word_length),
-            ("too_many_hashes", "hashes_per_word", signals["hashes_per_word"] > self.max_hashes),
-            ("too_many_ellipses", "ellipses_per_word", signals["ellipses_per_word"] > self.max_ellipses),
-            ("too_many_bullet_lines", "bullet_lines", signals["bullet_lines"] > self.max_bullet_lines),
-            ("too_many_ellipsis_lines", "ellipsis_lines", signals["ellipsis_lines"] > self.max_ellipsis_lines),
-            ("too_few_alphabetic_words", "alphabetic_words", signals["alphabetic_words"] < self.min_alphabetic_words),
-            ("too_few_stop_words", "stop_words", signals["stop_words"] < self.min_stop_words),
-        ]
-        return next(((reason, signal) for reason, signal, is_fault in faults if is_fault), None)
+        return verdicts.first_fault(self, signals, _QUALITY)
