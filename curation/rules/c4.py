@@ -3,8 +3,10 @@
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
-from curation import words
+from curation import splitting, words
+from curation.rules import limits
 from curation.rules.rule import Verdict
 from curation.text import Text
 
@@ -24,10 +26,15 @@ class C4Lines:
     line counted before citations are removed, sentences as spaCy counts them.
     """
 
+    THRESHOLDS: ClassVar[tuple[str, ...]] = ("min_sentences",)
+
     end_mark: bool = True  # keep only lines that end in . ? ! " or ', and not in ...
     min_words: int = 3  # of a line
     max_word_length: int = 1000  # characters
     min_sentences: int = 5  # in all kept lines
+
+    def __post_init__(self) -> None:
+        limits.at_least(self, 0, "min_words", "max_word_length", "min_sentences")
 
     def measure(self, text: Text) -> dict[str, float]:
         """Sentences of the kept lines, and how many lines hold what a page must not."""
@@ -37,7 +44,7 @@ class C4Lines:
                 signals[fault] += 1
                 return signals  # the page is dropped: what follows does not matter
             if number is None:
-                signals["num_sentences"] += words.num_sentences(line)
+                signals["num_sentences"] += splitting.num_sentences(line, text.language)
             else:
                 signals["num_sentences"] += words.num_sentences_of(line, text.pieces[number], text.split_pieces[number])
         return signals

@@ -1,0 +1,87 @@
+"""The C4 recipe over WET archives gives what a slow, plain version in one process gives, however it is run."""
+
+import collections
+import hashlib
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation import manifest, recipe
+from curation.rules.bad_words import LDNOOBW_EN
+from pipelines import curate
+from tests import plain_c4
+
+pytestmark = pytest.mark.slow
+
+
+def made(folder: Path, files: dict[str, bytes], *, workers: int, name: str = "c4") -> Path:
+    """The corpus of these archives by one of C4's recipes, with the made-up bad words in place of the list."""
+    bad_words = "\n".join(plain_c4.BAD_WORDS).encode()
+    (folder / "words.txt").write_bytes(bad_words)
+    _, text = recipe.read_source(name)
+    digest = hashlib.sha256(bad_words).hexdigest()
+    text = text.replace("LDNOOBW_EN)", f'"{digest}")').replace("lists/ldnoobw/en.txt", str(folder / "words.txt"))
+    assert LDNOOBW_EN not in text
+    (folder / "recipe.py").write_text(text)
+    for archive, content in files.items():
+        (folder / archive).write_bytes(content)
+    flags = ["--input", f"{folder}/*.wet.gz", "--recipe", str(folder / "recipe.py"), "--vocab-size", "512"]
+    output = folder / f"corpus-{workers}"
+    assert curate.main([*flags, "--output", str(output), "--workers", str(workers)]) == 0
+    return output
+
+
+def lines(rows) -> bytes:
+    """Documents as JSON lines."""
+    return b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
+
+
+def documents(corpus: Path) -> list[list[str]]:
+    """(url, text, split) of a corpus, in its order."""
+    held_out = set()
+    for path in (corpus / "tokens").glob("validation-*.arrow"):
+        held_out |= set(pa.ipc.open_file(path).read_all()["id"].to_pylist())
+    return [
+        [row["url"], row["text"], "validation" if row["id"] in held_out else "train"]
+        for path in sorted((corpus / "documents").iterdir())
+        for row in pq.read_table(path).to_pylist()
+    ]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_c4_is_what_a_plain_version_makes_at_any_number_of_workers(seed, tmp_path):
+    files = plain_c4.wet_files(seed, files=3, pages=80)
+    counts: collections.Counter[str] = collections.Counter()
+    expected = [list(row) for row in plain_c4.c4(files, plain_c4.BAD_WORDS, counts)]
+    assert len(expected) > 60 and {row[2] for row in expected} == {"train", "validation"}
+
+    corpora = [made(tmp_path, files, workers=workers) for workers in (1, 2, 9)]
+    for corpus in corpora:
+        assert lines(documents(corpus)) == lines(expected)
+    held = manifest.load(str(corpora[0]))
+    assert all(manifest.load(str(corpus)).outputs == held.outputs for corpus in corpora)
+
+    rejected = held.ledger["rejected"]
+    assert rejected["NewestPage"] == {"same_url": counts["same_url"]} if "same_url" in counts else True
+    assert {"WetText", "MaxCharacters", "NewestPage", "C4Page", "RepeatedLines", "KeepLanguage", "BadWords"} <= set(
+        rejected
+    )
+
+
+def test_lines_that_went_are_counted(tmp_path):
+    corpus = made(tmp_path, plain_c4.wet_files(2, files=2, pages=40), workers=2)
+    signals = [dict(row) for row in pq.read_table(corpus / "documents")["signals"].to_pylist()]
+    assert all(
+        {"global_duplicate_lines", "local_duplicate_lines", "num_sentences"} <= found.keys() for found in signals
+    )
+    assert sum(found["global_duplicate_lines"] for found in signals) > 0
+
+
+@pytest.mark.parametrize("name", ["c4_t5", "c4_dclm", "c4_noclean"])
+def test_the_other_dialects_run_on_wet(name, tmp_path):
+    corpus = made(tmp_path, plain_c4.wet_files(3, files=2, pages=40), workers=2, name=name)
+    held = manifest.load(str(corpus))
+    assert held.ledger["read"] == 80 and held.num_documents > 10
