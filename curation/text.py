@@ -8,21 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from curation import words
+from curation import splitting, words
 from curation.words import Split
 
 
 class Text:
     """An immutable text; the parts are computed when first asked for."""
 
-    def __init__(self, content: str, before: "Text | None" = None) -> None:
+    def __init__(self, content: str, before: "Text | None" = None, *, url: str = "", language: str = "en") -> None:
         self.content = content
+        self.url: str = before.url if before else url  # of its page; empty where that is unknown
+        self.language: str = before.language if before else language  # as the recipe's language step found it
         self.notes: dict[Hashable, Any] = {}  # what a rule found when it measured, for its edit
         self._before = before  # the text that was edited to this one: its lines are split already
 
     @functools.cached_property
     def words(self) -> list[str]:
-        """Tokens without white space, punctuation marks included (`curation.words`)."""
+        """Tokens without white space, punctuation marks included, as `curation.splitting` has them in the language."""
         return words.tokens(self._split)
 
     @functools.cached_property
@@ -34,7 +36,7 @@ class Text:
             gone = self._before.lines_without(self)
             if gone is not None:
                 return self._before.num_words - sum(len(words.tokens(self._before.split_pieces[line])) for line in gone)
-        return words.num_words(self.content)
+        return splitting.num_words(self.content, self.language)
 
     def lines_without(self, edited: "Text") -> list[int] | None:
         """The numbers of the lines that are gone in an edited text; None where it holds other lines than this one."""
@@ -70,7 +72,7 @@ class Text:
 
     @functools.cached_property
     def _split(self) -> list[Split]:
-        return words.split(list(itertools.chain.from_iterable(self.pieces)))
+        return splitting.split(list(itertools.chain.from_iterable(self.pieces)), self.language)
 
     @functools.cached_property
     def split_pieces(self) -> list[list[Split]]:

@@ -9,13 +9,13 @@ import numpy as np
 import regex
 import xxhash
 
-from curation import words
+from curation import splitting
 from curation.rules.characters import PUNCTUATION
 
 _NUMBER = regex.compile(r"\p{Nd}+([.,،٫⎖⎗⎘]{1}\p{Nd}+)?")
 _SPACE = re.compile(r"\s+")
 _TO_BLANKS = str.maketrans(dict.fromkeys(PUNCTUATION, " "))
-_BATCH = 8192  # shingles permuted at once: bounds memory to bands * rows * 4 bytes each
+_BATCH = 1 << 20  # hashes computed at once, of all permutations: bounds memory to a few times 8 MiB
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +48,9 @@ def _without_marks(text: str) -> str:
     return "".join(character for character in text if unicodedata.category(character) != "Mn")
 
 
-def shingles(text: str, size: int) -> np.ndarray:
+def shingles(text: str, size: int, language: str = "en") -> np.ndarray:
     """The distinct hashed word n-grams of a text, uint64[n], sorted; one of all words where they are fewer."""
-    tokens = words.words(normalize(text))
+    tokens = splitting.words(normalize(text), language)
     if not tokens:
         return np.empty(0, np.uint64)
     count = max(len(tokens) - size + 1, 1)
@@ -68,9 +68,9 @@ def signature(hashed: np.ndarray, settings: NearDuplicates) -> np.ndarray:
         permutations=_permutations(settings.bands * settings.rows, settings.seed),
         scheme="affine32",
     )
-    low = hashed.astype(np.uint32)
-    for start in range(0, len(low), _BATCH):
-        sketch.update_batch(low[start : start + _BATCH])
+    low, batch = hashed.astype(np.uint32), max(_BATCH // (settings.bands * settings.rows), 1)
+    for start in range(0, len(low), batch):
+        sketch.update_batch(low[start : start + batch])
     return np.asarray(sketch.hashvalues, np.uint32)
 
 
