@@ -81,7 +81,8 @@ def codec_of(file: BinaryIO) -> codecs.Codec | None:
 
 def _lies_in_plain_record(file: BinaryIO, place: int) -> bool:
     """Whether what lies there is of a page, in an archive that is not compressed and whose first bytes are damaged."""
-    if not place:
+    file.seek(0)
+    if place in (0, codecs.skippable(file.read(8))):  # a dictionary holds pieces of records as they stand
         return False
     file.seek(0)
     head = io.BytesIO(file.read(place + _HEAD))
