@@ -2,35 +2,43 @@
 
 import dataclasses
 import functools
-import hashlib
 import re
 
-from curation import storage, urls
+from curation import pinned, urls
 from curation.document import Page
+from curation.rules.rule import Finding
 
-_DIGEST = "sha256"
 _WWW = re.compile(r"^www\.(?=.*\.)")  # of a host below it: www.com is a domain, and not all of com
+_MAX_HOST, _MAX_LABELS = 2048, 128  # characters, and names between dots: more than the 253 and 127 that DNS allows
 
 
 @dataclasses.dataclass(frozen=True)
 class UrlBlocklist:
     """Rejects pages of listed domains and of all below them.
 
-    `path` is a file of domains, one a line, as the lists of UT1 have it (https://dsi.ut-capitole.fr/blacklists/), local
-    or remote; lines that start with # are comments. `sha256` is the file's, so that the recipe says which list it was.
+    `path` is a file of domains, one a line, local or remote; lines that start with # are comments, and a name that ends
+    in .gz is unpacked. `sha256` is the file's, so that the recipe says which list it was. `curation.url_lists` has the
+    folders of UT1.
     """
 
     path: str
     sha256: str
 
-    def blocked(self, url: str) -> str | None:
-        """The listed domain that the URL's host is or lies below, or None."""
+    def judge(self, url: str) -> Finding | None:
+        """Rejects with the listed domain that the URL's host is or lies below."""
         listed = _domains(self.path, self.sha256)
-        labels = urls.host(url).split(".")
-        for first in range(len(labels)):
-            if (domain := ".".join(labels[first:])) in listed:
-                return domain
-        return None
+        domain = next((domain for domain in names_above(urls.host(url)) if domain in listed), None)
+        return ("blocked_domain", None, domain) if domain else None
+
+    def check(self) -> None:
+        """ValueError where the list cannot be had, so that a run stops before it starts."""
+        _domains(self.path, self.sha256)
+
+
+def names_above(host: str) -> list[str]:
+    """A host's name and those of the domains above it."""
+    labels = host[-_MAX_HOST:].split(".")[-_MAX_LABELS:]
+    return [".".join(labels[first:]) for first in range(len(labels))]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,21 +66,6 @@ class Seen:
 
 @functools.lru_cache(4)
 def _domains(path: str, sha256: str) -> frozenset[str]:
-    try:
-        with storage.open_read(path) as file:
-            content = file.read()
-    except OSError as error:
-        raise ValueError(f"UrlBlocklist({path!r}) cannot be read: {error.strerror or error}; check the path") from None
-    found = hashlib.new(_DIGEST, content).hexdigest()
-    if found != sha256:
-        raise ValueError(
-            f"UrlBlocklist({path!r}) has sha256 {found}, expected {sha256}; take the list that the recipe was made "
-            "with, or put the new digest into the recipe"
-        )
-    lines = (line.strip().lower().rstrip(".") for line in content.decode("utf-8-sig", "replace").splitlines())
-    return frozenset(_WWW.sub("", line) for line in lines if line and not line.startswith("#"))
-
-
-def check(step: UrlBlocklist) -> None:
-    """ValueError where the list cannot be had, so that a run stops before it starts."""
-    _domains(step.path, step.sha256)
+    name = UrlBlocklist.__name__
+    listed = pinned.lines(name, path, pinned.content(name, path, sha256))
+    return frozenset(_WWW.sub("", line.rstrip(".")) for line in listed)

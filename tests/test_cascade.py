@@ -8,7 +8,7 @@ import os
 import pyarrow.parquet as pq
 import pytest
 
-from curation import cascade, first_look, language, manifest, walk, words
+from curation import first_look, language, manifest, walk, words
 from curation.cascade import Seen, SeenPayload, UrlBlocklist
 from curation.document import Page, Rejection
 from curation.extract import Extracted, Extractor, ExtractText, Failed
@@ -103,22 +103,23 @@ class Fake:
 )
 def test_a_domain_and_all_below_it_are_blocked(tmp_path, url, blocked):
     step = written(tmp_path)
-    assert step.blocked(url) == blocked
+    finding = ("blocked_domain", None, blocked)
+    assert step.judge(url) == (finding if blocked else None)
     found = walk.outcome_in_child(page(url=url), (step, ExtractText()), NeverAsked() if blocked else Fake(), Seen())
     if blocked:
         rejection = Rejection("a.warc.gz@0", url, "a.warc.gz", 0, 1, "UrlBlocklist", "blocked_domain", None, blocked)
-        assert found == (rejection, False)
+        assert found[:2] == (rejection, False)
     else:
         assert found[0].text == "text"
 
 
 def test_an_empty_list_blocks_nothing(tmp_path):
-    assert written(tmp_path, b"\n# nothing\n").blocked("http://a.example/") is None
+    assert written(tmp_path, b"\n# nothing\n").judge("http://a.example/") is None
 
 
 def test_another_list_than_the_recipes_is_refused(tmp_path):
     step = dataclasses.replace(written(tmp_path), sha256="0" * 64)
-    for ask in (cascade.check, lambda it: it.blocked("http://a.example/")):
+    for ask in (UrlBlocklist.check, lambda it: it.judge("http://a.example/")):
         with pytest.raises(ValueError) as caught:
             ask(step)
         assert str(caught.value) == (
@@ -130,7 +131,7 @@ def test_another_list_than_the_recipes_is_refused(tmp_path):
 def test_a_list_that_is_not_there_is_refused(tmp_path):
     step = UrlBlocklist(f"{tmp_path}/none.txt", "0" * 64)
     with pytest.raises(ValueError) as caught:
-        cascade.check(step)
+        step.check()
     assert str(caught.value) == (
         f"UrlBlocklist('{tmp_path}/none.txt') cannot be read: No such file or directory; check the path"
     )
