@@ -144,6 +144,7 @@ class Reader:
             digest="sha1:" + base64.b32encode(hashlib.sha1(message.payload).digest()).decode(),
             is_text=is_text,
             truncated=truncated,
+            headers=message.headers,
         )
 
     def _reject(

@@ -1,12 +1,13 @@
 import itertools
 import re
+import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation import pii
-from curation.pii import ReplacePii
+from curation.pii import DolmaPii, ReplacePii
 from curation.text import Text
 
 FIRST, SECOND = "email@example.com", "firstname.lastname@example.org"
@@ -110,3 +111,73 @@ def test_emails_are_those_of_the_plain_pattern(text):
 @settings(max_examples=500, deadline=None)
 def test_no_ip_is_overlooked(text):
     assert edit(text) == ReplacePii()._replace_ips(text)
+
+
+EMAIL, PHONE, IP = "|||EMAIL_ADDRESS|||", "|||PHONE_NUMBER|||", "|||IP_ADDRESS|||"
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("", ""),
+        ("Write to anna@mail.example.net today", f"Write to {EMAIL} today"),
+        ("Write to (anna@mail.example.net) today", f"Write to ({EMAIL}) today"),
+        ("Write to anna@mail.example.net.\n", f"Write to {EMAIL}.\n"),
+        ("Write to anna@mail.example.net", "Write to anna@mail.example.net"),  # nothing follows
+        ("anna@mail.example.net).\n", "anna@mail.example.net).\n"),  # two marks follow
+        ("anna@localhost and (@mail.example.net ", "anna@localhost and (@mail.example.net "),
+        ("äé/1@mail.example.net ", f"{EMAIL} "),
+        ("Call (212) 555-1234 now", f"Call {PHONE} now"),
+        ("Call 212.555.1234", f"Call {PHONE}"),
+        ("Call 2125551234567", f"Call {PHONE}567"),
+        ("Call +12125551234 or 212-55-1234", "Call +12125551234 or 212-55-1234"),
+        ("212-555-1234", "212-555-1234"),  # nothing stands before
+        ("at 10.0.0.1 and 8.8.8.8", f"at {IP} and {IP}"),
+        ("at 256.8.8.300", f"at 2{IP}0"),  # no boundaries
+        ("at 256.8.8", "at 256.8.8"),
+        ("from 100.200.3004.1 on", f"from {PHONE}.1 on"),  # of two that overlap the first
+    ],
+    ids=range(17),
+)
+def test_masks_of_dolma(text, expected):
+    assert DolmaPii().edit(Text(text)) == expected
+
+
+@pytest.mark.parametrize("num, dropped", [(0, False), (5, False), (6, True)])
+def test_dolma_drops_pages_of_many(num, dropped):
+    step, text = DolmaPii(), Text("Mail: " + "a@b.cc " * (num // 2) + " 212 555 1234" * (num - num // 2))
+    signals = step.measure(text)
+    assert signals == {"num_pii_spans": num}
+    assert step.reason(signals) == (("too_many_pii_spans", "num_pii_spans") if dropped else None)
+    assert DolmaPii(max_spans=6).reason(signals) is None
+
+
+def test_dolmas_threshold_is_no_negative_number():
+    with pytest.raises(ValueError, match=r"DolmaPii\(max_spans=-1\)"):
+        DolmaPii(max_spans=-1)
+
+
+DOLMA_EMAIL = re.compile(r"[.\s@,?!;:)(]*([^\s@]+@[^\s@,?!;:)(]+?)[.\s@,?!;:)(]?[\s\n\r]")
+DOLMA_PHONE = re.compile(r"\s+\(?(\d{3})\)?[-\. ]*(\d{3})[-. ]?(\d{4})")
+
+
+@given(text=st.lists(st.sampled_from([*"a@(),.: \n", "b.", "x@y.z", "a@b.c "]), max_size=14).map("".join))
+@settings(max_examples=1000, deadline=None)
+def test_addresses_are_those_of_dolmas_pattern(text):
+    parts = [(match.span(1), *match[1].split("@")) for match in DOLMA_EMAIL.finditer(text)]
+    plain = [place for place, local, domain in parts if local.strip(".,?!;:)(") and "." in domain]
+    assert [(start, end) for start, end, _ in DolmaPii()._spans(Text(text))] == plain
+
+
+@given(text=st.lists(st.sampled_from(["123", "4", "5678", *"() -.\nx"]), max_size=16).map("".join))
+@settings(max_examples=1000, deadline=None)
+def test_phone_numbers_are_those_of_dolmas_pattern(text):
+    found = [text[start:end] for start, end, mask in DolmaPii()._spans(Text(text)) if mask == PHONE]
+    assert found == [match[0].lstrip() for match in DOLMA_PHONE.finditer(text)]
+
+
+@pytest.mark.parametrize("run", ["@", "a", " ", "a@b.c ", "1 ", " 123", "-", "1.1.1.1.", " 123-----", "a a@"])
+def test_dolma_takes_linear_time(run):
+    text, start = Text(run * (1_000_000 // len(run))), time.process_time()
+    assert len(DolmaPii().edit(text)) < 4_000_000
+    assert time.process_time() - start < 5

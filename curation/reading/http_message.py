@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import itertools
 import re
 
 from warcio.statusandheaders import StatusAndHeaders, StatusAndHeadersParser, StatusAndHeadersParserException
@@ -11,6 +12,8 @@ from curation.reading import http_body
 
 MAX_PAYLOAD = 16 << 20  # bytes; Common Crawl itself cuts pages at 5 MiB
 _MAX_HEADER = 1 << 18  # bytes, as in browsers; millions of folded lines take the parser minutes
+_OPT_OUTS = ("x-robots-tag", "tdm-reservation", "tdm-policy", "link")  # headers that `opt_outs` reads
+_MAX_OPT_OUTS, _MAX_OPT_OUT = 20, 1000  # headers; characters of each
 _HEADERS = StatusAndHeadersParser([], verify=False)  # HTTP/2 too, which warcio's own list lacks
 
 
@@ -22,6 +25,7 @@ class Message:
     media_type: str  # lower case, without parameters; empty where the server sent none
     charset: str  # as the Content-Type header spells it; empty where it names none
     payload: bytes  # after transfer and content encoding
+    headers: tuple[tuple[str, str], ...] = ()  # of opt-outs and licence, names in lower case
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +67,8 @@ def parse(block: bytes, *, is_truncated: bool) -> Message | Unusable:
         return Unusable("too_large", len(payload), f"more than {MAX_PAYLOAD} bytes after Content-Encoding")
     media_type, charset = content_type(_all(http, "content-type"))
     status = http.get_statuscode()
-    return Message(int(status) if re.fullmatch("[0-9]{3}", status) else 0, media_type, charset, payload)
+    number = int(status) if re.fullmatch("[0-9]{3}", status) else 0
+    return Message(number, media_type, charset, payload, _opt_outs(http))
 
 
 def content_type(values: list[str]) -> tuple[str, str]:
@@ -86,6 +91,13 @@ def content_type(values: list[str]) -> tuple[str, str]:
         charset = named[0] if named else charset if essence == media_type else ""
         media_type = essence
     return media_type, charset
+
+
+def _opt_outs(http: StatusAndHeaders) -> tuple[tuple[str, str], ...]:
+    found = ((name.strip().lower(), value.strip()[:_MAX_OPT_OUT]) for name, value in http.headers)
+    named = ((name, value) for name, value in found if name in _OPT_OUTS)
+    wanted = ((name, value) for name, value in named if name != "link" or "license" in value.lower())
+    return tuple(itertools.islice(wanted, _MAX_OPT_OUTS))
 
 
 def _all(http: StatusAndHeaders, name: str) -> list[str]:
