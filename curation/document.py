@@ -26,6 +26,7 @@ class Page:
     truncated: str = (
         ""  # why the crawler cut the payload, as it says (length, time, disconnect); empty where it did not
     )
+    headers: tuple[tuple[str, str], ...] = ()  # those of HTTP that `opt_outs` reads, names in lower case
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Document:
     charset: str  # what the page was decoded with, as the encoding standard names it
     signals: Mapping[str, float]
     copies: int = 1  # documents in its duplicate cluster, itself included
+    licence: str = ""  # that the page names for itself, such as cc-by-4.0; empty where none was looked for or found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +63,14 @@ class Rejection:
     value: float | None = None  # the number that decided
     evidence: str | None = None  # the document it duplicates, the matched word, the exception
 
+    @classmethod
+    def of(
+        cls, document: Document, *, step: str, reason: str, value: float | None = None, evidence: str | None = None
+    ) -> "Rejection":
+        """The rejection of a document."""
+        where = {name: getattr(document, name) for name in ("id", "url", "warc", "offset", "length")}
+        return cls(**where, step=step, reason=reason, value=value, evidence=evidence)
+
 
 DOCUMENTS = pa.schema(
     [
@@ -69,14 +79,15 @@ DOCUMENTS = pa.schema(
         ("date", pa.timestamp("ms", tz="UTC")),
         ("text", pa.string()),
         ("language", pa.string()),
-        ("language_score", pa.float32()),
+        ("language_score", pa.float64()),
         ("warc", pa.string()),
         ("offset", pa.int64()),
         ("length", pa.int64()),
         ("digest", pa.string()),
         ("charset", pa.string()),
-        ("signals", pa.map_(pa.string(), pa.float32())),
+        ("signals", pa.map_(pa.string(), pa.float64())),  # what was decided on, so that it can be decided again
         ("copies", pa.int32()),
+        ("licence", pa.string()),
     ]
 )
 

@@ -8,6 +8,7 @@ from curation.document import Page
 from curation.extracted import Extracted, Failed
 from curation.extraction.settings import ExtractText, Resiliparse, Trafilatura
 from curation.first_look import FirstLook
+from curation.opt_outs import OptOuts
 
 __all__ = ["ExtractText", "Extracted", "Extractor", "Failed", "Resiliparse", "Trafilatura"]
 
@@ -21,6 +22,7 @@ class Extractor:
         self,
         settings: ExtractText,
         first_look: FirstLook | None = None,
+        opt_outs: OptOuts | None = None,
         *,
         steps: tuple[str, ...] = (),
         recipe: tuple[str, str, str | None] | None = None,
@@ -32,6 +34,7 @@ class Extractor:
             "extractor": _named(settings.extractor),
             "second": _named(settings.second),
             "first_look": first_look and dataclasses.asdict(first_look),
+            "opt_outs": opt_outs and dataclasses.asdict(opt_outs),
             "recipe": recipe,
         }
         self._sandbox = sandbox.Sandbox(setup=setup, max_memory=settings.max_memory, max_reply=settings.max_text)
@@ -49,21 +52,20 @@ class Extractor:
         if reply.fault:
             step = self._steps[min(reply.place, len(self._steps) - 1)]
             return Failed(step, reply.fault, reply.value, reply.evidence, retried)
-        found = reply.header
+        found, extracted = reply.header, _extracted(reply, retried) if "signals" in reply.header else None
         if "reason" in found:
-            return Failed(found["step"], found["reason"], found["value"], found["evidence"], retried)
-        return Extracted(
-            text=reply.body.decode(),
-            charset=str(found["charset"]),
-            retried=retried,
-            by_second=found["second"],
-            language=found["language"],
-            language_score=found["language_score"],
-            signals=found["signals"],
-        )
+            return Failed(found["step"], found["reason"], found["value"], found["evidence"], retried, extracted)
+        assert extracted, found
+        return extracted
 
     def _call(self, page: Page, cpu_seconds: float, *, use_second: bool = False) -> sandbox.Reply:
-        request = {"http_charset": page.http_charset, "is_text": page.is_text, "use_second": use_second}
+        request = {
+            "http_charset": page.http_charset,
+            "is_text": page.is_text,
+            "use_second": use_second,
+            "url": page.url,
+            "headers": page.headers,
+        }
         reply = self._sandbox.call(request, page.payload, cpu_seconds=cpu_seconds)
         if "error" in reply.header:
             raise ValueError(reply.header["error"])
@@ -78,6 +80,20 @@ class Extractor:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _extracted(reply: sandbox.Reply, retried: bool) -> Extracted:
+    found = reply.header
+    return Extracted(
+        text=reply.body.decode(),
+        charset=str(found["charset"]),
+        retried=retried,
+        by_second=found["second"],
+        language=found["language"],
+        language_score=found["language_score"],
+        signals=found["signals"],
+        licence=found["licence"],
+    )
 
 
 def _named(settings: Trafilatura | Resiliparse | None) -> dict[str, Any] | None:

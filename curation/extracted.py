@@ -18,6 +18,7 @@ class Extracted:
     language: str = ""
     language_score: float = 0.0
     signals: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    licence: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Failed:
     value: float | None = None
     evidence: str | None = None
     retried: bool = False
+    rejected: Extracted | None = None  # what a step after extraction rejected, as it stood before that step
 
 
 class Extracts(Protocol):

@@ -4,12 +4,13 @@ import mmap
 from collections.abc import Mapping
 from typing import Any
 
-from curation import charset, first_look, language, recipe, walk, words
+from curation import charset, first_look, language, opt_outs, recipe, walk, words
 from curation.document import Document, Rejection
 from curation.extraction import main_text
 from curation.extraction.main_text import Html
 from curation.extraction.settings import ExtractText, Resiliparse, Trafilatura
 from curation.first_look import FirstLook
+from curation.opt_outs import OptOuts
 
 _MAX_EVIDENCE = 200  # characters
 _EXTRACTORS = {cls.__name__: cls for cls in (Trafilatura, Resiliparse)}
@@ -33,6 +34,7 @@ class Answerer:
             raise MemoryError(f"{peak} bytes before the first page")
         self._extractor, self._second = map(_extractor, (setup["extractor"], setup["second"]))
         self._look = FirstLook(**setup["first_look"]) if setup["first_look"] else None
+        self._opt_outs = OptOuts(**setup["opt_outs"]) if setup["opt_outs"] else None
         self._steps = walk.after_extraction(recipe.of_run(*setup["recipe"]).before) if setup["recipe"] else []
         self._place = place  # its first byte is 0 in extraction, then the number of the step
 
@@ -53,13 +55,22 @@ class Answerer:
 
     def _answer(self, request: Mapping[str, Any], payload: bytes) -> Answer:
         if request["is_text"]:
-            return self._go_on({"charset": "utf-8", "second": False}, payload.decode("utf-8-sig", "replace"))
+            header = {"charset": "utf-8", "second": False, "licence": "", "said": {}}
+            return self._go_on(header, payload.decode("utf-8-sig", "replace"), request["url"])
         text, name = charset.decode(payload, request["http_charset"])
         html = Html(text.removeprefix("\ufeff"))  # a byte order mark, which is no text
+        said, licence = self._said(html.text, request)
+        if self._opt_outs and (verdict := self._opt_outs.reason(said)):
+            value = {"value": said[verdict[1]], "evidence": verdict[1]}
+            return {"step": OptOuts.__name__, "reason": verdict[0], **value}, b""
         if self._look and (found := self._first_look(html, self._look)):
             return found, b""
         text, by_second = self._text(html, use_second=request["use_second"])
-        return self._go_on({"charset": name, "second": by_second}, text)
+        header = {"charset": name, "second": by_second, "licence": licence, "said": said}
+        return self._go_on(header, text, request["url"])
+
+    def _said(self, html: str, request: Mapping[str, Any]) -> tuple[dict[str, float], str]:
+        return opt_outs.read(html, request["headers"], request["url"]) if self._opt_outs else ({}, "")
 
     def _first_look(self, html: Html, wanted: FirstLook) -> dict[str, Any] | None:
         found = first_look.settle(html.text, lambda: main_text.whole_text(html), wanted)
@@ -84,28 +95,31 @@ class Answerer:
             raise error  # which says more than that there is no text
         return text, True
 
-    def _go_on(self, header: dict[str, Any], text: str) -> Answer:
-        """The recipe's steps after extraction, on a document of which they see nothing but the text."""
+    def _go_on(self, header: dict[str, Any], text: str, url: str) -> Answer:
+        """The recipe's steps after extraction, on a document of which they see nothing but the text and its URL."""
         if not text.strip():
             return {**header, "step": ExtractText.__name__, "reason": "no_text", "value": 0.0, "evidence": None}, b""
         body = text.encode("utf-8", "replace")
         if len(body) > self._max_text:
             return {"fault": "too_much_text", "value": len(body)}, b""
-        document = walk.bare_document(body.decode())
+        document = walk.bare_document(body.decode(), url=url, signals=header.pop("said"))
         outcome: Document | Rejection = document
+        why: dict[str, Any] = {}
         self._place[0] = 1
         for number, taken in enumerate(walk.steps_of_document(document, self._steps), 2):
             outcome = taken.outcome
             self._place[0] = min(number, 255)
-        if isinstance(outcome, Rejection):
-            why = {name: getattr(outcome, name) for name in ("step", "reason", "evidence")}
-            return {**header, **why, "value": None if outcome.value is None else float(outcome.value)}, b""
+            if taken.rejected and isinstance(outcome, Rejection):
+                why = {name: getattr(outcome, name) for name in ("step", "reason", "evidence")}
+                why["value"] = None if outcome.value is None else float(outcome.value)
+                outcome = taken.rejected
+        assert isinstance(outcome, Document)
         body = outcome.text.encode("utf-8", "replace")  # which an edit may have made longer
         if len(body) > self._max_text:
             return {"fault": "too_much_text", "value": len(body)}, b""
         signals = {name: float(value) for name, value in outcome.signals.items()}  # a rule may measure with numpy
         found = {"language": outcome.language, "language_score": outcome.language_score, "signals": signals}
-        return {**header, **found}, body
+        return {**header, **found, **why}, body
 
 
 def _peak_memory() -> int:

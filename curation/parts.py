@@ -13,10 +13,11 @@ from curation import storage
 from curation.cascade import SeenPayload
 from curation.document import DOCUMENTS, Document, Rejection
 from curation.ledger import Ledger
+from curation.sources import Task
 
 _ROWS = 1000  # of a row group
 _TEXT = 16 << 20  # characters of a row group's texts: bounds the memory of a writer
-_FINGERPRINT, _LEDGER = b"fingerprint", b"ledger"
+_FINGERPRINT, _LEDGER, _TASK = b"fingerprint", b"ledger", b"task"
 
 
 class PartWriter:
@@ -50,13 +51,20 @@ class PartWriter:
 
 
 @contextlib.contextmanager
-def writing(path: str, schema: pa.Schema, *, fingerprint: str, ledger: Ledger) -> Iterator[PartWriter]:
-    """A part that appears at `path` when the block ends without an error, with the ledger as it then stands."""
+def writing(
+    path: str, schema: pa.Schema, *, fingerprint: str, ledger: Ledger, task: Task | None = None
+) -> Iterator[PartWriter]:
+    """A part that appears at `path` when the block ends without an error, with the ledger as it then stands.
+
+    `task` says which bytes of which archive it was made from, where that may be asked for again (`task_of`).
+    """
     with storage.publish(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         part = PartWriter(writer, schema)
         yield part
         part.flush()
         metadata = {_FINGERPRINT: fingerprint.encode(), _LEDGER: json.dumps(ledger.to_json()).encode()}
+        if task:
+            metadata[_TASK] = json.dumps(dataclasses.astuple(task)).encode()
         writer.add_key_value_metadata(metadata)
 
 
@@ -76,6 +84,16 @@ def ledger_of(path: str) -> Ledger:
         return Ledger.of_json(json.loads(pq.read_metadata(file).metadata[_LEDGER]))
 
 
+def task_of(path: str) -> Task:
+    """The task that a part was made by; ValueError where it does not say so."""
+    with storage.open_read(path) as file:
+        found = (pq.read_metadata(file).metadata or {}).get(_TASK)
+    if found is None:
+        raise ValueError(f"{path} does not say which task made it: make the corpus again, with this version")
+    number, count, archive, start, stop, format, ranges = json.loads(found)
+    return Task(number, count, archive, start, stop, format, tuple((first, end) for first, end in ranges))
+
+
 def documents(path: str) -> Iterator[Document]:
     """The documents of a part, in order, a row group in memory at a time."""
     with storage.open_read(path) as file:
@@ -89,6 +107,15 @@ def documents(path: str) -> Iterator[Document]:
                 yield Document(**{**row, "signals": dict(row["signals"])})
 
 
+def rejections(path: str) -> Iterator[Rejection]:
+    """The rows of a part of rejections, in order, a row group in memory at a time."""
+    with storage.open_read(path) as file:
+        part = pq.ParquetFile(file)
+        for group in range(part.num_row_groups):
+            for row in part.read_row_group(group).to_pylist():
+                yield Rejection(**row)
+
+
 def repeated_payloads(path: str) -> Iterator[tuple[int, int]]:
     """Of a part of rejections: the offset of each page whose payload was seen before, and that of the first such."""
     with storage.open_read(path) as file:
@@ -99,15 +126,15 @@ def repeated_payloads(path: str) -> Iterator[tuple[int, int]]:
                     yield row["offset"], int(row["evidence"].rpartition("@")[2])
 
 
-def texts(path: str, offsets: set[int]) -> Iterator[tuple[int, str]]:
-    """The texts of a part at these record offsets; only the row groups that hold one are read."""
+def texts(path: str, offsets: set[int]) -> Iterator[tuple[int, tuple[str, str]]]:
+    """The texts and languages of a part at these record offsets; only the row groups that hold one are read."""
     with storage.open_read(path) as file:
         part = pq.ParquetFile(file)
         for group in range(part.num_row_groups):
             found = part.read_row_group(group, columns=["offset"]).column("offset").to_pylist()
             if offsets.isdisjoint(found):
                 continue
-            column = part.read_row_group(group, columns=["text"]).column("text")
+            columns = part.read_row_group(group, columns=["text", "language"])
             for row, offset in enumerate(found):
                 if offset in offsets:
-                    yield offset, column[row].as_py()
+                    yield offset, (columns["text"][row].as_py(), columns["language"][row].as_py())

@@ -3,51 +3,73 @@
 import dataclasses
 import hashlib
 import importlib.resources
+import itertools
 import os
 import re
 import sys
 import types
 from typing import Any
 
-from curation.cascade import SeenPayload, UrlBlocklist
+from curation.cascade import SeenPayload
 from curation.dedup.exact import ExactDuplicates
+from curation.dedup.lines import RepeatedLines, RepeatedParagraphs, SentenceSpans
 from curation.dedup.minhash import NearDuplicates
+from curation.dedup.pages import FirstOfUrl, NewestPage
 from curation.extraction.settings import ExtractText
 from curation.first_look import FirstLook
+from curation.identifiers import Lid176
 from curation.language import KeepLanguage
-from curation.rules.gopher import GopherQuality
-from curation.rules.rule import Edit, Rule
+from curation.opt_outs import OptOuts
+from curation.rules.bad_words import BadWords
+from curation.rules.rule import Edit, Rule, UrlRule
 from curation.rules.stop_words import STOP_WORDS
+from curation.top_share import TopShare
 
-_GLOBAL = (ExactDuplicates, NearDuplicates)
-_EARLY = (UrlBlocklist, SeenPayload, FirstLook)  # before extraction, in this order
-_KINDS = {**dict.fromkeys(_GLOBAL, "g"), UrlBlocklist: "u", SeenPayload: "s", FirstLook: "l", ExtractText: "e"}
+_TEXTS = (ExactDuplicates, NearDuplicates)  # side by side they are one pass: clusters of both
+GLOBAL = (*_TEXTS, NewestPage, FirstOfUrl, RepeatedLines, RepeatedParagraphs, SentenceSpans, TopShare)
+GLOBAL_EDITS = (
+    RepeatedLines,
+    RepeatedParagraphs,
+    SentenceSpans,
+)  # after which a page alone cannot say what its text is
+_LETTERS = {SeenPayload: "s", OptOuts: "o", FirstLook: "l", ExtractText: "e", **dict.fromkeys(GLOBAL, "g")}
+_SPLITS = ("host", "c4")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pass:
+    """One look at all documents at once, and the per-document steps that follow it."""
+
+    looks: tuple[Any, ...]  # one global step, or ExactDuplicates and NearDuplicates
+    steps: tuple[Any, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Steps in their order; per-document steps may stand before and after one group of global steps."""
+    """Steps in their order: those on URLs and pages, extraction, then rules, edits and global steps in any order."""
 
     name: str
     source: str  # where the recipe is published
     steps: tuple[Any, ...]
+    validation: str = "host"  # what is held out: a share of hosts, or as C4 does a thousandth of URLs
     text_sha256: str = ""  # of the file, set when it is loaded: a rule of its own is more than its repr
 
     def __post_init__(self) -> None:
-        kinds = "".join(_KINDS.get(type(step), "d") for step in self.steps)
-        if not re.fullmatch("u?s?l?e[dg]*", kinds):
+        kinds = "".join(map(_kind, self.steps))
+        if not re.fullmatch("u*s?o?l?e[dg]*", kinds):
             raise ValueError(
-                f"recipe {self.name}: the first step must be ExtractText(...), or UrlBlocklist(...), SeenPayload() and "
-                "FirstLook(...) before it, in this order and each at most once"
+                f"recipe {self.name}: the first step must be ExtractText(...), or before it steps on URLs, "
+                "SeenPayload(), OptOuts(...) and FirstLook(...), in this order, all but those on URLs at most once"
             )
-        if not re.fullmatch(".*ed*g*d*", kinds):
-            raise ValueError(f"recipe {self.name}: the steps that look at all documents must stand side by side")
+        if self.validation not in _SPLITS:
+            raise ValueError(
+                f"recipe {self.name}: validation={self.validation!r}, expected one of {', '.join(_SPLITS)}"
+            )
         for number, step in enumerate(self.steps, 1):
-            is_kind = isinstance(step, (*_EARLY, ExtractText, *_GLOBAL, KeepLanguage, Rule, Edit))
-            if isinstance(step, type) or not is_kind:
+            if isinstance(step, type) or not isinstance(step, (*_LETTERS, UrlRule, KeepLanguage, Rule, Edit)):
                 raise ValueError(
                     f"recipe {self.name}: step {number}, {step!r}, is none of: a language step, a rule (measure "
-                    "and reason), an edit (edit), a duplicates step"
+                    "and reason), an edit (edit), a step on all documents"
                 )
             parameters = getattr(type(step), "__dataclass_params__", None)
             if parameters is None or not parameters.frozen:
@@ -65,25 +87,58 @@ class Recipe:
         return extract, next((step for step in self.steps if isinstance(step, FirstLook)), None)
 
     @property
+    def opt_outs(self) -> OptOuts | None:
+        """What is read of a page's own wishes, if anything."""
+        return next((step for step in self.steps if isinstance(step, OptOuts)), None)
+
+    @property
     def before(self) -> tuple[Any, ...]:
         """The per-document steps up to the first global one."""
-        return self.steps[: len(self.steps) - len(self.after) - len(self.duplicates)]
+        return tuple(itertools.takewhile(lambda step: not isinstance(step, GLOBAL), self.steps))
 
     @property
     def duplicates(self) -> tuple[Any, ...]:
         """The global steps."""
-        return tuple(step for step in self.steps if isinstance(step, _GLOBAL))
+        return tuple(step for step in self.steps if isinstance(step, GLOBAL))
 
     @property
     def after(self) -> tuple[Any, ...]:
-        """The per-document steps after the last global one."""
-        last = max((number for number, step in enumerate(self.steps) if isinstance(step, _GLOBAL)), default=None)
-        return () if last is None else self.steps[last + 1 :]
+        """The per-document steps after the first global one."""
+        return tuple(step for step in self.steps[len(self.before) :] if not isinstance(step, GLOBAL))
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """What follows the first per-document steps, one look at all documents after another."""
+        found: list[Pass] = []
+        for step in self.steps[len(self.before) :]:
+            last = found[-1] if found else Pass((), ())
+            if not isinstance(step, GLOBAL):
+                found[-1] = dataclasses.replace(last, steps=(*last.steps, step))
+            elif isinstance(step, _TEXTS) and last.looks and isinstance(last.looks[0], _TEXTS) and not last.steps:
+                found[-1] = dataclasses.replace(last, looks=(*last.looks, step))
+            else:
+                found.append(Pass((step,), ()))
+        return tuple(found)
+
+    def check(self) -> None:
+        """ValueError where a step cannot have a file that it names, so that a run stops before it starts."""
+        for step in self.steps:
+            if check := getattr(step, "check", None):
+                check()
 
     @property
     def sha256(self) -> str:
         """The digest of the recipe's repr, which is the record of the run."""
         return hashlib.sha256(repr(self).encode()).hexdigest()
+
+    def check_language(self, language: str) -> None:
+        """ValueError where what identifies languages knows none of this code."""
+        for step in self.steps:
+            if isinstance(step, KeepLanguage) and language not in (known := step.identifier.labels()):
+                names = "codes lid.176 knows, such as en, de or zh"
+                if not isinstance(step.identifier, Lid176):
+                    names = f"{len(known)} labels of {type(step.identifier).__name__}, such as {min(known, default='')}"
+                raise ValueError(f"--language {language}: not one of the {names}")
 
     def with_language(self, language: str) -> "Recipe":
         """The recipe for documents of another language; ValueError where it cannot be had in it."""
@@ -95,14 +150,26 @@ class Recipe:
 def _in_language(step: Any, language: str) -> Any:
     if isinstance(step, (FirstLook, KeepLanguage)):
         return dataclasses.replace(step, language=language)
-    if isinstance(step, GopherQuality) and step.min_stop_words:
+    if isinstance(step, BadWords) and step.language != language:
+        raise ValueError(
+            f"--language {language}: BadWords({step.path!r}) is a list for {step.language}; copy the recipe, and give "
+            f"it the list of {language}"
+        )
+    if hasattr(step, "stop_words") and getattr(step, "min_stop_words", False):
+        name = step_name(step)
         if language not in STOP_WORDS:
             raise ValueError(
-                f"--language {language}: GopherQuality has stop words for {', '.join(sorted(STOP_WORDS))} only; copy "
-                "the recipe, and give it GopherQuality(min_stop_words=0) and its own KeepLanguage"
+                f"--language {language}: {name} has stop words for {', '.join(sorted(STOP_WORDS))} only; copy "
+                f"the recipe, and give it {name}(min_stop_words=0) and its own KeepLanguage"
             )
         return dataclasses.replace(step, stop_words=STOP_WORDS[language])
     return step
+
+
+def _kind(step: object) -> str:
+    if isinstance(step, UrlRule) and not isinstance(step, type):
+        return "u"
+    return _LETTERS.get(type(step), "d")
 
 
 def step_name(step: object) -> str:
@@ -110,18 +177,22 @@ def step_name(step: object) -> str:
     return type(step).__name__
 
 
-def read_source(recipe: str) -> tuple[str, str]:
-    """The file name and text of a recipe given by name or by path; ValueError where there is none."""
-    names = sorted(
+def names() -> list[str]:
+    """The recipes that come with this project."""
+    return sorted(
         entry.name.removesuffix(".py")
         for entry in importlib.resources.files("curation.recipes").iterdir()
         if entry.name.endswith(".py") and not entry.name.startswith("_")
     )
-    if recipe in names:
+
+
+def read_source(recipe: str) -> tuple[str, str]:
+    """The file name and text of a recipe given by name or by path; ValueError where there is none."""
+    if recipe in names():
         return f"{recipe}.py", (importlib.resources.files("curation.recipes") / f"{recipe}.py").read_text("utf-8")
     if not recipe.endswith(".py"):
         raise ValueError(
-            f"--recipe {recipe}: no such recipe; choose one of {', '.join(names)}, or give the path of a .py file"
+            f"--recipe {recipe}: no such recipe; choose one of {', '.join(names())}, or give the path of a .py file"
         )
     try:
         with open(recipe, encoding="utf-8") as file:

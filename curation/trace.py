@@ -7,47 +7,28 @@ import collections
 import dataclasses
 import functools
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import BinaryIO, TypeVar
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
 from curation import charset, language, response, sources, walk, warc
-from curation.cascade import SeenPayload, UrlBlocklist
+from curation.cascade import SeenPayload
 from curation.document import Document, Page, Rejection
 from curation.extract import Extracted, Extractor, ExtractText
 from curation.finding import find
 from curation.finding import items as items
 from curation.first_look import FirstLook
-from curation.language import KeepLanguage
 from curation.reading import arc, record_header
 from curation.reading.records import Damage, Record
-from curation.recipe import Recipe, step_name
+from curation.recipe import GLOBAL_EDITS, Recipe, step_name
+from curation.rules.rule import UrlRule
 from curation.sources import Task
-from curation.walk import Taken
+from curation.step_trace import StepTrace as StepTrace
+from curation.step_trace import clocked, rejected, timed, traces
 
 _HELD = 1 << 16  # bytes of an HTTP header, or of a record that is no page
 _HTTP_HEADER = re.compile(rb"HTTP/.*?(?:\n\r?\n|\Z)", re.DOTALL)
 
-_T = TypeVar("_T")
 Outcome = Page | Rejection | None
-
-
-@dataclasses.dataclass(frozen=True)
-class StepTrace:
-    """What one step made of a page."""
-
-    step: str
-    verdict: str  # kept, edited, rejected, skipped (by the read step: a record that is no page), not run
-    reason: str | None = None
-    value: float | None = None  # the number that decided; of a step that looks at languages, the probability
-    evidence: str | None = None
-    characters: tuple[int, int] | None = None  # of the text before and after; extraction has 0 before
-    signals: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    # By the clock on the wall, and None for what was not run. Extraction's holds that of the first look, which is timed
-    # once more by itself. Nothing of it is ever part of a corpus.
-    seconds: float | None = dataclasses.field(default=None, compare=False)
-    # After the step, where it made or edited it.
-    text: str | None = dataclasses.field(default=None, compare=False, repr=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +59,8 @@ def trace(
     What the steps on all documents do is not looked at: the record goes on as if it had no duplicate. With `warm_up`
     another page goes first, so that the seconds of each step are those that it takes in the middle of a run.
     """
-    item, finding = _clocked(lambda: find(file, path, offset))
-    found, reading = _clocked(lambda: reader(file, path, format)(item))
+    item, finding = clocked(lambda: find(file, path, offset))
+    found, reading = clocked(lambda: reader(file, path, format)(item))
     content = item.data if isinstance(item, Record) else item.header
     size = record_header.size(content) or len(content)
     header, block = content[:size], content[size : size + _HELD]
@@ -114,26 +95,32 @@ def steps_of_page(
     `extractor` is the recipe's; `looks` is a `looker()` for the language of its FirstLook.
     """
     steps, first_look = [StepTrace("read", "kept")], recipe.extraction[1]
-    taken = list(_timed(walk.steps_of_page(page, recipe.before, extractor)))
-    outcomes, rows = [each.outcome for each, _ in taken], list(_traces(taken, None))
+    taken = list(timed(walk.steps_of_page(page, recipe.before, extractor)))
+    outcomes, rows = [each.outcome for each, _ in taken], list(traces(taken, None))
     first, is_kept = rows[0].step, rows[0].verdict == "kept"
     if first != "response":
-        _, seconds = _clocked(lambda: response.check(page))  # which it has passed
+        _, seconds = clocked(lambda: response.check(page))  # which it has passed
         steps.append(StepTrace("response", "kept", seconds=seconds))
     elif is_kept:
         steps.append(rows.pop(0))  # which gave the text
     if first != "response" or is_kept:
         steps += _early(page, recipe, until=first)
     if first_look and first == ExtractText.__name__:
-        found, seconds = _clocked(lambda: look(page, looks))
+        found, seconds = clocked(lambda: look(page, looks))
         value, evidence = found or (None, None)
         steps.append(StepTrace(FirstLook.__name__, "kept", value=value, evidence=evidence, seconds=seconds))
     steps += rows
-    if isinstance(last := outcomes[-1], Document):
-        steps += [StepTrace(step_name(step), "not run") for step in recipe.duplicates]
-        taken = list(_timed(walk.steps_of_document(last, recipe.after)))
-        outcomes += [each.outcome for each, _ in taken]
-        steps += _traces(taken, last)
+    for number, each in enumerate(recipe.passes):
+        if not isinstance(last := outcomes[-1], Document):
+            break
+        steps += [StepTrace(step_name(step), "not run") for step in each.looks]
+        if isinstance(each.looks[0], GLOBAL_EDITS):  # what is left of its text only the corpus knows
+            left = [step for later in recipe.passes[number + 1 :] for step in (*later.looks, *later.steps)]
+            steps += [StepTrace(step_name(step), "not run") for step in (*each.steps, *left)]
+            break
+        taken = list(timed(walk.steps_of_document(last, each.steps)))
+        outcomes += [it.outcome for it, _ in taken]
+        steps += traces(taken, last)
     return steps, outcomes
 
 
@@ -176,9 +163,10 @@ def _steps(
     if found is None:
         return [StepTrace("read", "skipped", kind)], []
     if isinstance(found, Rejection):
-        return [_rejected(found, {})], [found]
+        return [rejected(found, {})], [found]
     settings, first_look = recipe.extraction
-    with Extractor(settings, first_look) as extractor, looker(first_look.language if first_look else "en") as looks:
+    wanted = first_look.language if first_look else "en"
+    with Extractor(settings, first_look, recipe.opt_outs) as extractor, looker(wanted) as looks:
         if warm_up and not response.check(found):
             _warm_up(found, recipe, extractor, looks)
         return steps_of_page(found, recipe, extractor, looks)
@@ -196,46 +184,13 @@ def _warm_up(page: Page, recipe: Recipe, extractor: Extractor, looks: Extractor)
 def _early(page: Page, recipe: Recipe, *, until: str) -> Iterator[StepTrace]:
     """The steps before the first look, up to the one that rejected the page; which pages were before, none can say."""
     for step in recipe.before:
-        if step_name(step) == until or not isinstance(step, (UrlBlocklist, SeenPayload)):
+        if step_name(step) == until or not isinstance(step, (UrlRule, SeenPayload)):
             return
         if isinstance(step, SeenPayload):
             yield StepTrace(step_name(step), "not run")
         else:
-            _, seconds = _clocked(functools.partial(step.blocked, page.url))
+            _, seconds = clocked(functools.partial(step.judge, page.url))
             yield StepTrace(step_name(step), "kept", seconds=seconds)
-
-
-def _clocked(work: Callable[[], _T]) -> tuple[_T, float]:
-    begun = time.perf_counter()
-    return work(), time.perf_counter() - begun
-
-
-def _timed(taken: Iterator[Taken]) -> Iterator[tuple[Taken, float]]:
-    """Each step with the seconds it took, which is how long it kept us waiting."""
-    begun = time.perf_counter()
-    for each in taken:
-        yield each, time.perf_counter() - begun
-        begun = time.perf_counter()
-
-
-def _traces(taken: list[tuple[Taken, float]], document: Document | None) -> Iterator[StepTrace]:
-    """What was taken; `document` is what the page was before."""
-    for each, seconds in taken:
-        if isinstance(each.outcome, Rejection):
-            yield dataclasses.replace(_rejected(each.outcome, each.signals), seconds=seconds)
-            continue
-        sizes = (len(document.text) if document else 0, len(each.outcome.text))
-        verdict = "edited" if document and document.text != each.outcome.text else "kept"
-        value = evidence = None
-        if each.step == KeepLanguage.__name__:
-            value, evidence = each.outcome.language_score, each.outcome.language
-        text = None if document and verdict == "kept" else each.outcome.text
-        yield StepTrace(each.step, verdict, None, value, evidence, sizes, each.signals, seconds, text)
-        document = each.outcome
-
-
-def _rejected(found: Rejection, signals: Mapping[str, float]) -> StepTrace:
-    return StepTrace(found.step, "rejected", found.reason, found.value, found.evidence, signals=signals)
 
 
 def _charset(found: Outcome) -> str | None:

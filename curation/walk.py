@@ -2,17 +2,18 @@
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from curation import language, response
-from curation.cascade import Seen, SeenPayload, UrlBlocklist
+from curation import response
+from curation.cascade import Seen, SeenPayload
 from curation.document import Document, Page, Rejection
 from curation.extracted import Extracted, Extracts, Failed
 from curation.extraction.settings import ExtractText
 from curation.first_look import FirstLook
 from curation.language import KeepLanguage
+from curation.opt_outs import OptOuts
 from curation.recipe import step_name
-from curation.rules.rule import Edit, Rule
+from curation.rules.rule import Edit, Rule, UrlRule, Verdict
 from curation.text import Text
 
 
@@ -24,31 +25,40 @@ class Taken:
     outcome: Document | Rejection  # what the page is after it
     signals: Mapping[str, float] = dataclasses.field(default_factory=dict)  # what the step measured
     retried: bool = False  # extraction had to be tried twice
+    rejected: Document | None = None  # what was rejected, with what this step measured, where it had a text
+
+
+class Walked(NamedTuple):
+    """What became of a page."""
+
+    outcome: Document | Rejection
+    retried: bool = False  # its extraction had to be tried twice
+    rejected: Document | None = None  # the document that a step after extraction rejected, as it stood before that
 
 
 class StepsClash(ValueError):
     """Two rules of a recipe measure the same: a mistake of the recipe's, not of a page."""
 
 
-def outcome_in_child(
-    page: Page, steps: Sequence[Any], extractor: Extracts, seen: Seen
-) -> tuple[Document | Rejection, bool]:
-    """A page as a document or a rejection, and whether its extraction had to be tried twice.
+def outcome_in_child(page: Page, steps: Sequence[Any], extractor: Extracts, seen: Seen) -> Walked:
+    """A page as a document or a rejection.
 
     The extractor's child takes all steps from FirstLook on, up to the first that looks at all documents.
     """
     if rejection := response.check(page) or _early(page, steps, seen):
-        return rejection, False
+        return Walked(rejection)
     found = extractor.extract(page)
-    return _outcome(page, found), found.retried
+    rejected = _outcome(page, found.rejected) if isinstance(found, Failed) and found.rejected else None
+    assert not isinstance(rejected, Rejection)
+    return Walked(_outcome(page, found), found.retried, rejected)
 
 
-def later_steps(document: Document, steps: Sequence[Any]) -> Document | Rejection:
+def later_steps(document: Document, steps: Sequence[Any]) -> Walked:
     """A document after `steps`: with their edits and signals, or rejected by the first that drops it."""
-    outcome: Document | Rejection = document
+    walked = Walked(document)
     for taken in steps_of_document(document, steps):
-        outcome = taken.outcome
-    return outcome
+        walked = Walked(taken.outcome, rejected=taken.rejected)
+    return walked
 
 
 def steps_of_page(page: Page, steps: Sequence[Any], extractor: Extracts) -> Iterator[Taken]:
@@ -76,30 +86,37 @@ def steps_of_page(page: Page, steps: Sequence[Any], extractor: Extracts) -> Iter
 
 def after_extraction(steps: Sequence[Any]) -> list[Any]:
     """The steps that see a page's text."""
-    return [step for step in steps if not isinstance(step, (UrlBlocklist, SeenPayload, FirstLook, ExtractText))]
+    early = (UrlRule, SeenPayload, OptOuts, FirstLook, ExtractText)
+    return [step for step in steps if not isinstance(step, early)]
 
 
 def steps_of_document(document: Document, steps: Sequence[Any]) -> Iterator[Taken]:
     """The steps that a document takes, each with what it measured and left; none follows one that rejects."""
-    text, here = Text(document.text), dict[str, float]()
+    text, here = Text(document.text, url=document.url, language=document.language or "en"), dict[str, float]()
     for step in steps:
         measured: dict[str, float] = {}
         if isinstance(step, KeepLanguage):
-            label, score = language.identify(text.content)
-            if reason := step.reason(label, score):
-                yield Taken(step_name(step), _reject(document, step, reason, score, label))
-                return
+            label, score = step.identify(text.content)
             document = dataclasses.replace(document, language=label, language_score=score)
+            if reason := step.reason(label, score):
+                yield Taken(
+                    step_name(step),
+                    Rejection.of(document, step=step_name(step), reason=reason, value=score, evidence=label),
+                    rejected=document,
+                )
+                return
+            if label and label != text.language:
+                text = Text(text.content, url=document.url, language=label)  # whose words are others
         if isinstance(step, Rule):
             measured = step.measure(text)
             if twice := here.keys() & measured.keys():
                 raise StepsClash(f"{step_name(step)} measures {', '.join(sorted(twice))} as an earlier step does")
             here |= measured
-            if verdict := step.reason(measured):
-                reason, signal = verdict
-                yield Taken(step_name(step), _reject(document, step, reason, measured[signal], signal), measured)
-                return
             document = dataclasses.replace(document, signals={**document.signals, **measured})
+            if verdict := step.reason(measured):
+                rejection = rejected_by(step, document, text, verdict)
+                yield Taken(step_name(step), rejection, measured, rejected=document)
+                return
         if isinstance(step, Edit):
             edited = step.edit(text)
             if edited != text.content:
@@ -108,11 +125,21 @@ def steps_of_document(document: Document, steps: Sequence[Any]) -> Iterator[Take
         yield Taken(step_name(step), document, measured)
 
 
+def rejected_by(step: Any, document: Document, text: Text, verdict: Verdict) -> Rejection:
+    """The rejection of a document by a rule, with the signal that decided, and its evidence where it has some."""
+    reason, signal = verdict
+    found = step.evidence(text) if hasattr(step, "evidence") else None
+    return Rejection.of(
+        document, step=step_name(step), reason=reason, value=document.signals[signal], evidence=found or signal
+    )
+
+
 def _early(page: Page, steps: Sequence[Any], seen: Seen | None) -> Rejection | None:
     """The rejection by a step that looks at no more than the page's URL or digest; `seen` is the task's, if any."""
     for step in steps:
-        if isinstance(step, UrlBlocklist) and (domain := step.blocked(page.url)):
-            return response.reject(page, step_name(step), "blocked_domain", evidence=domain)
+        if isinstance(step, UrlRule) and (found := step.judge(page.url)):
+            reason, value, evidence = found
+            return response.reject(page, step_name(step), reason, value=value, evidence=evidence)
         if isinstance(step, SeenPayload) and seen and (first := seen.before(page)):
             return response.reject(page, step_name(step), "repeated_payload", value=1.0, evidence=first)
     return None
@@ -137,6 +164,7 @@ def _outcome(page: Page, found: Extracted | Failed) -> Document | Rejection:
         digest=page.digest,
         charset=found.charset,
         signals={**signals, **found.signals},
+        licence=found.licence,
     )
 
 
@@ -144,17 +172,3 @@ def bare_document(text: str, **known: Any) -> Document:
     """A document of which only the text, and what is given, is known."""
     unknown = {"id": "", "url": "", "date": None, "language": "", "language_score": 0.0, "warc": "", "offset": 0}
     return Document(**{**unknown, "length": 0, "digest": "", "charset": "", "signals": {}, **known}, text=text)
-
-
-def _reject(document: Document, step: object, reason: str, value: float, evidence: str) -> Rejection:
-    return Rejection(
-        id=document.id,
-        url=document.url,
-        warc=document.warc,
-        offset=document.offset,
-        length=document.length,
-        step=step_name(step),
-        reason=reason,
-        value=value,
-        evidence=evidence,
-    )

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation import manifest, shards, storage, tokens, versions
+from curation import manifest, shards, storage, stored_recipe, tokens, versions
 from curation.ledger import Ledger
 from curation.manifest import Manifest, OutputFile
 from pipelines import funnel
@@ -23,6 +23,7 @@ def write_digests(part: int, *, run: Run) -> int:
     if storage.exists(path):
         return 0
     paths = [run.filtered(part), run.rejected(part), run.duplicates(part), run.documents(part)]
+    paths += [run.rejected_texts(part), run.later_texts(part)]
     if part < len(run.shard_tasks):
         paths += [run.shard(run.shard_tasks[part], split) for split in shards.SPLITS]
     with storage.publish(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
@@ -50,7 +51,7 @@ def write_manifest(run: Run, circumstances: Mapping[str, Any]) -> None:
     with storage.publish(run.tokenizer_path()) as temporary, open(temporary, "wb") as file:
         file.write(content)
     Manifest(
-        recipe={"name": run.recipe.name, "sha256": run.recipe.sha256, "repr": repr(run.recipe)},
+        recipe=stored_recipe.as_json(run.recipe),
         settings=run.settings,
         versions=versions.versions(),
         inputs=tuple(map(dataclasses.asdict, run.inputs)),

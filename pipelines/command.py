@@ -17,7 +17,7 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from curation import cascade, language, recipe, storage, tokens
+from curation import recipe, storage, tokens
 from pipelines import funnel, inputs, launch, made, options, progress
 from pipelines.run import Run
 from pipelines.tasks import Round
@@ -55,9 +55,14 @@ def main(description: str, stages: Sequence[Stage], argv: Sequence[str] | None =
     args, beam_options = options.parse(
         options.parser(stages[0].name if len(stages) == 1 else "curate", description), argv
     )
+    return guarded(lambda: _run(args, beam_options, stages))
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """The exit status of a run, with what went wrong in one line; Ctrl-C ends it at once."""
     before = {number: signal.signal(number, _stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return _run(args, beam_options, stages)
+        return work()
     except (ValueError, storage.StorageError, PermissionError, FileNotFoundError) as error:
         print(f"error: {error.args[-1] if isinstance(error, storage.StorageError) else error}", file=sys.stderr)
     except RuntimeError as error:
@@ -74,13 +79,10 @@ def plan(args: argparse.Namespace) -> Run:
     """Everything that can be checked before work starts; ValueError says what is wrong."""
     recipe_file, recipe_text = recipe.read_source(args.recipe)
     steps = recipe.of_source(recipe_file, recipe_text)
-    for step in steps.before:
-        if isinstance(step, cascade.UrlBlocklist):
-            cascade.check(step)
     if args.language:
-        if args.language not in language.labels():
-            raise ValueError(f"--language {args.language}: not one of the codes lid.176 knows, such as en, de or zh")
-        steps.with_language(args.language)  # only to see whether the recipe can be had in it
+        steps.check_language(args.language)
+        steps = steps.with_language(args.language)
+    steps.check()
     content = None
     if args.tokenizer:
         content = _read(args.tokenizer)
@@ -124,6 +126,22 @@ def _run(args: argparse.Namespace, beam_options: PipelineOptions, stages: Sequen
 
     if args.overwrite and stages[0].needs:
         raise ValueError(f"--overwrite: pipelines.{stages[0].name} needs what is there; pass it to the first stage")
+    make(run, stages, args, beam_options, start)
+    return 0
+
+
+def make(
+    run: Run,
+    stages: Sequence[Stage],
+    args: argparse.Namespace,
+    beam_options: PipelineOptions,
+    start: float,
+    **about: str,
+) -> None:
+    """Makes what is missing of a corpus, stage by stage, and prints its books.
+
+    `start` is when the run began; what else there is to say `about` it goes into the manifest beside it.
+    """
     made.check_output(run, overwrite=args.overwrite)
     with made.locked(run), tempfile.TemporaryDirectory(prefix="curate-progress-") as folder:
         if args.overwrite:
@@ -133,10 +151,9 @@ def _run(args: argparse.Namespace, beam_options: PipelineOptions, stages: Sequen
         for stage in stages:
             _run_stage(stage, run, args, beam_options, is_first=stage is stages[0])
             if stage.finish:
-                stage.finish(run, _circumstances(start, args.workers))
+                stage.finish(run, {**_circumstances(start, args.workers), **about})
     is_last = stages[-1].needs is not None  # what follows the first stage has seen the duplicates
     print(*funnel.table(run, funnel.books(run, deduplicated=is_last)), sep="\n", flush=True)
-    return 0
 
 
 def _run_stage(

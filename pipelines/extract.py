@@ -1,4 +1,4 @@
-"""The first stage: archives to filtered documents and rejected pages, a part a task."""
+"""The first stage: archives to filtered documents and rejected pages, with their texts, a part a task."""
 
 if __name__ == "__main__":
     from curation import fork_server
@@ -43,13 +43,18 @@ def _extract_part(task: Task, run: Run) -> int:
         extractor = stack.enter_context(_extractor(run))
         write = functools.partial(parts.writing, fingerprint=fingerprint, ledger=ledger)
         rejected = stack.enter_context(write(run.rejected(task.number), REJECTED))
-        filtered = stack.enter_context(write(run.filtered(task.number), DOCUMENTS))
+        texts = stack.enter_context(write(run.rejected_texts(task.number), DOCUMENTS))
+        filtered = stack.enter_context(write(run.filtered(task.number), DOCUMENTS, task=task))
         for page in warc.pages(task, skipped):
-            outcome, retried = (
-                (page, False) if isinstance(page, Rejection) else walk.outcome_in_child(page, steps, extractor, seen)
+            outcome, retried, text = (
+                walk.Walked(page)
+                if isinstance(page, Rejection)
+                else walk.outcome_in_child(page, steps, extractor, seen)
             )
             ledger.read += 1
             ledger.retried += retried
+            if text:
+                texts.add(text)
             if isinstance(outcome, Document):
                 ledger.kept += 1
                 filtered.add(outcome)
@@ -69,7 +74,7 @@ def tasks(run: Run) -> Sequence[Task]:
 
 def is_done(run: Run, task: Task) -> bool:
     """Whether the part was made by this run or by one just like it; ValueError where another made it."""
-    paths = [run.filtered(task.number), run.rejected(task.number)]
+    paths = [run.filtered(task.number), run.rejected_texts(task.number), run.rejected(task.number)]
     return all_made(paths, parts.fingerprint_of, run.extract_fingerprints[task.number])
 
 
@@ -101,7 +106,7 @@ def _extractor(run: Run) -> Iterator[Extractor]:
     except IndexError:
         steps = tuple(map(step_name, walk.after_extraction(run.recipe.before)))
         source = (run.recipe_file, run.recipe_text, run.language)
-        extractor = Extractor(*run.recipe.extraction, steps=steps, recipe=source)
+        extractor = Extractor(*run.recipe.extraction, run.recipe.opt_outs, steps=steps, recipe=source)
     try:
         yield extractor
     except BaseException:

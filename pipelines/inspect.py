@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from curation import archives, finding, inspection, language, recipe, sources, storage, trace
+from curation import archives, finding, inspection, recipe, sources, storage, trace
 from curation.inspection import Inspection
 from curation.recipe import Recipe
 from curation.remote import access
@@ -95,9 +95,10 @@ def _trace(paths: Sequence[str], args: argparse.Namespace) -> int:
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
-    if args.language and args.language not in language.labels():
-        raise ValueError(f"--language {args.language}: not one of the codes lid.176 knows, such as en, de or zh")
-    return recipe_of(*recipe.read_source(os.path.expanduser(args.recipe or "fineweb")), args.language)
+    source = recipe.read_source(os.path.expanduser(args.recipe or "fineweb"))
+    if args.language:
+        recipe_of(*source, None).check_language(args.language)
+    return recipe_of(*source, args.language)
 
 
 def _table(found: Inspection) -> Iterator[str]:

@@ -6,13 +6,14 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from curation import shards, storage
-from pipelines.run import Run
+from pipelines.run import PassOutput, Run
 
 _PART = r"part-\d{5,}-of-\d{5,}"
 _FOLDERS = {
     "filtered": re.compile(rf"{_PART}\.parquet"),
     "documents": re.compile(rf"{_PART}\.parquet"),
     "rejected": re.compile(rf"{_PART}(?:-duplicates)?\.parquet"),
+    "rejected_texts": re.compile(rf"{_PART}(?:-duplicates)?\.parquet"),
     "tokens": re.compile(r"(?:train|validation)-\d{5,}-of-\d{5,}\.arrow"),
 }
 _NAMES = {*_FOLDERS, "tokenizer.json", "manifest.json", "work"}
@@ -90,8 +91,10 @@ def locked(run: Run) -> Iterator[None]:
 def remove_unfinished(run: Run) -> None:
     """Removes what a killed run left half-written, and what another said of archives that it could not read."""
     storage.remove(storage.join(run.output, "work", "failed"))
-    work = ("work", f"work/{run.fingerprint[:16]}")
-    for name in ("", *_FOLDERS, *work, *(f"{work[1]}/{kind}" for kind in ("keys", "candidates", "edges"))):
+    passes = [f"work/{run.fingerprint[:16]}/pass-{number}" for number in range(run.last_pass + 1)]
+    kinds = ("keys", "candidates", "edges", "drops", "scores", *PassOutput._fields)
+    in_passes = [f"{folder}/{kind}" for folder in passes for kind in kinds]
+    for name in ("", *_FOLDERS, "work", f"work/{run.fingerprint[:16]}", *passes, *in_passes):
         storage.remove_unfinished(storage.join(run.output, name) if name else run.output)
 
 
@@ -99,6 +102,11 @@ def _expected(run: Run, folder: str) -> list[str]:
     if folder == "tokens":
         paths = [run.shard(task, split) for task in run.shard_tasks for split in shards.SPLITS]
     else:
-        makers = {"filtered": [run.filtered], "documents": [run.documents], "rejected": [run.rejected, run.duplicates]}
+        makers = {
+            "filtered": [run.filtered],
+            "documents": [run.documents],
+            "rejected": [run.rejected, run.duplicates],
+            "rejected_texts": [run.rejected_texts, run.later_texts],
+        }
         paths = [make(task.number) for make in makers[folder] for task in run.tasks]
     return [storage.base_name(path) for path in paths]

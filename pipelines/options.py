@@ -83,7 +83,7 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     add("--retry-wait", type=float, default=1.0, metavar="S", help="seconds before the second try, doubled each time")
 
 
-def parse(flags: argparse.ArgumentParser, argv: Sequence[str] | None) -> tuple[argparse.Namespace, PipelineOptions]:
+def split(flags: argparse.ArgumentParser, argv: Sequence[str] | None) -> tuple[argparse.Namespace, PipelineOptions]:
     """Splits the command line between this program and Beam; a flag that neither knows is an error."""
     args, beam_flags = flags.parse_known_args(argv)
     options = PipelineOptions(beam_flags)
@@ -92,13 +92,21 @@ def parse(flags: argparse.ArgumentParser, argv: Sequence[str] | None) -> tuple[a
     unknown |= {flag.lstrip("-") for flag in beam_flags if not flag.startswith("--")} - _values(beam_flags)
     if unknown:
         flags.error(f"neither this program nor Beam knows {', '.join(f'--{flag}' for flag in sorted(unknown))}")
+    if args.workers is None:
+        args.workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if args.workers < 1:
+        flags.error(f"--workers {args.workers}: expected at least 1")
+    return args, options
+
+
+def parse(flags: argparse.ArgumentParser, argv: Sequence[str] | None) -> tuple[argparse.Namespace, PipelineOptions]:
+    """The flags of a run that reads archives, checked as far as they can be alone, and Beam's."""
+    args, options = split(flags, argv)
     args.input = args.input and [os.path.expanduser(pattern) for pattern in args.input]
     _check_input(flags, args)
     for name in ("output", "recipe", "tokenizer", "crawl_base"):  # which a shell leaves alone in --output=~/corpus
         setattr(args, name, getattr(args, name) and os.path.expanduser(getattr(args, name)))
-    if args.workers is None:
-        args.workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for name, least in (("workers", 1), ("task_mib", 1), ("connections", 1), ("attempts", 1), ("retry_wait", 0)):
+    for name, least in (("task_mib", 1), ("connections", 1), ("attempts", 1), ("retry_wait", 0)):
         if getattr(args, name) is not None and getattr(args, name) < least:
             flags.error(f"--{name.replace('_', '-')} {getattr(args, name)}: expected at least {least}")
     if not 0 <= args.validation_share < 1:

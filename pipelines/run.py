@@ -4,10 +4,14 @@ import dataclasses
 import functools
 import hashlib
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from curation import recipe as recipes
 from curation import storage, versions
+from curation.document import Document, Rejection
 from curation.ids import Ids
 from curation.recipe import Recipe
 from curation.remote.access import Access
@@ -24,6 +28,17 @@ class ShardTask:
     number: int
     count: int
     parts: tuple[int, ...]
+
+
+Decide = Callable[[Document, int], Document | Rejection]  # of a pass: a document with its number, and what it becomes
+
+
+class PassOutput(NamedTuple):
+    """The files of one part after a pass."""
+
+    documents: str
+    rejected: str
+    texts: str  # of what a step of the pass rejected
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +67,19 @@ class Run:
     def ids(self) -> Ids:
         """The run's documents as numbers."""
         return _ids(self.tasks)
+
+    @property
+    def last_pass(self) -> int:
+        """The number of the pass that writes the corpus; a recipe without any has one that keeps everything."""
+        return max(len(self.recipe.passes) - 1, 0)
+
+    def num_partitions(self, parts: int) -> int:
+        """Partitions of an exchange: about so many parts' keys each where there are many parts."""
+        return max(min(len(self.tasks), 8), -(-len(self.tasks) // parts))
+
+    def owners(self, documents: np.ndarray) -> np.ndarray:
+        """The parts, int64[n], that hold these documents, int64[n]."""
+        return np.searchsorted(self.ids.first, documents, "right") - 1
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -93,6 +121,14 @@ class Run:
         """The pages of a part that those steps rejected."""
         return storage.join(self.output, "rejected", f"{self.tasks[part].part}.parquet")
 
+    def rejected_texts(self, part: int) -> str:
+        """The texts of those that a step after extraction rejected, with what was measured on them until then."""
+        return storage.join(self.output, "rejected_texts", f"{self.tasks[part].part}.parquet")
+
+    def later_texts(self, part: int) -> str:
+        """The same for what was rejected after the first step on all documents."""
+        return storage.join(self.output, "rejected_texts", f"{self.tasks[part].part}-duplicates.parquet")
+
     def duplicates(self, part: int) -> str:
         """The documents of a part that were rejected as duplicates, or after."""
         return storage.join(self.output, "rejected", f"{self.tasks[part].part}-duplicates.parquet")
@@ -108,6 +144,21 @@ class Run:
     def tokenizer_path(self) -> str:
         """The corpus's tokenizer."""
         return storage.join(self.output, "tokenizer.json")
+
+    def pass_input(self, number: int, part: int) -> str:
+        """The documents that a pass reads."""
+        return self.pass_output(number - 1, part).documents if number else self.filtered(part)
+
+    def pass_output(self, number: int, part: int) -> PassOutput:
+        """What a pass writes: the last one the corpus, those before it what the next one reads."""
+        if number == self.last_pass:
+            return PassOutput(self.documents(part), self.duplicates(part), self.later_texts(part))
+        name = f"{self.tasks[part].part}.parquet"
+        return PassOutput(*(self.pass_work(number, kind, name) for kind in PassOutput._fields))
+
+    def pass_work(self, number: int, *names: str) -> str:
+        """As `work`, for one pass."""
+        return self.work(f"pass-{number}", *names)
 
     def failure(self, part: int) -> str:
         """Why a part could not be made."""

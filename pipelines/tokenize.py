@@ -50,7 +50,7 @@ def write_shards(task: ShardTask, *, run: Run) -> int:
         documents = (document for part in task.parts for document in parts.documents(run.documents(part)))
         while batch := list(itertools.islice(documents, _BATCH)):
             for document, ids in zip(batch, encoder.encode([document.text for document in batch]), strict=True):
-                split = shards.SPLITS[urls.is_validation(document.url, run.validation_share)]
+                split = shards.SPLITS[_is_validation(document.url, run)]
                 writers[split].add(ids, _columns(document))
             count += len(batch)
             report(count, count, count / total)
@@ -88,6 +88,12 @@ def _columns(document: Document) -> tuple[object, ...]:
         document.language_score,
         document.copies,
     )
+
+
+def _is_validation(url: str, run: Run) -> bool:
+    if run.recipe.validation == "c4":
+        return urls.is_c4_validation(url)
+    return urls.is_validation(url, run.validation_share)
 
 
 def _shard_fingerprint(path: str) -> str | None:

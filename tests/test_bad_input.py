@@ -83,7 +83,7 @@ def test_unreadable_archive(archive, tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(
     "flags, sentence",
     [
-        (["--recipe", "finewebb"], "--recipe finewebb: no such recipe; choose one of fineweb"),
+        (["--recipe", "finewebb"], "--recipe finewebb: no such recipe; choose one of c4, "),
         (["--recipe", "missing.py"], "--recipe missing.py cannot be read: No such file or directory"),
         (["--recipe", "{tmp}/broken.py"], "--recipe broken.py, line 1: "),
         (["--recipe", "{tmp}/empty.py"], "--recipe empty.py defines no RECIPE = Recipe(...)"),

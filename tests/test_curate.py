@@ -44,6 +44,7 @@ def test_the_layout_is_the_documented_one(sample_corpus):
         "filtered",
         "manifest.json",
         "rejected",
+        "rejected_texts",
         "tokenizer.json",
         "tokens",
     ]

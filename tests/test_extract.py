@@ -303,7 +303,11 @@ def test_a_step_that_fails_on_a_page_is_named(text, step, reason, value, evidenc
             pytest.skip("resiliparse finds no such text")
         content = text if is_text else f"<html><body><article><p>{text}</p></article>"
         given = dataclasses.replace(page(content), is_text=is_text)
-        assert extractor.extract(given) == Failed(step, reason, value, evidence, retried)
+        found = extractor.extract(given)
+        measured = Extracted(text, "utf-8", False, signals={"size": 2.0, "is_long": 0.0}) if step == "Quiet" else None
+        assert dataclasses.replace(found, rejected=None) == Failed(step, reason, value, evidence, retried)
+        assert found.rejected is None or dataclasses.replace(found.rejected, charset="utf-8") == measured
+        assert (found.rejected is None) == (measured is None)
         good = dataclasses.replace(page("A good page."), is_text=True)
         expected = Extracted("A good page.", "utf-8", False, signals={"size": 12.0, "is_long": 1.0, "trap": 1.0})
         assert extractor.extract(good) == expected

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from curation import inspection, storage, trace
+from curation import recipe as recipes
 from pipelines import inspect
 from tests.conftest import SAMPLE
 from tests.warc_builder import archive, member, metadata, record, request, response, starts, warcinfo
@@ -430,7 +431,8 @@ def test_a_file_that_cannot_be_read_keeps_no_other_from_being_shown(folder, caps
         (["*.gz", "--record", "0"], "--record 0: expected one FILE, found 2; name the one that holds it"),
         (
             ["a.warc.gz", "--record", "0", "--recipe", "nothing"],
-            "--recipe nothing: no such recipe; choose one of fineweb, or give the path of a .py file",
+            f"--recipe nothing: no such recipe; choose one of {', '.join(recipes.names())}, or give the path of a .py "
+            "file",
         ),
         (
             ["a.warc.gz", "--record", "0", "--language", "xx"],

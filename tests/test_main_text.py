@@ -153,7 +153,8 @@ def test_a_focus_that_is_none_is_refused():
 def test_the_settings_say_what_they_are():
     assert repr(ExtractText()) == (
         "ExtractText(extractor=Trafilatura(focus='agreed', deduplicate=False, fast=False, checked=False), "
-        "second=Resiliparse(), cpu_seconds=5.0, retry_cpu_seconds=20.0, max_memory=2147483648, max_text=4194304)"
+        "second=Resiliparse(main_content=True), cpu_seconds=5.0, retry_cpu_seconds=20.0, max_memory=2147483648, "
+        "max_text=4194304)"
     )
 
 

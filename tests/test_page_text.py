@@ -11,9 +11,10 @@ SETUP = {
     "extractor": {"name": "Trafilatura", "focus": "recall"},
     "second": {"name": "Resiliparse"},
     "first_look": None,
+    "opt_outs": None,
     "recipe": None,
 }
-REQUEST = {"http_charset": "utf-8", "is_text": False, "use_second": False}
+REQUEST = {"http_charset": "utf-8", "is_text": False, "use_second": False, "url": "", "headers": []}
 
 
 @pytest.mark.parametrize("second, text", [("The second found this.", "The second found this."), ("", None)])

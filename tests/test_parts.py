@@ -165,7 +165,9 @@ def test_the_same_rows_give_the_same_bytes(tmp_path):
 def test_texts_at_offsets(tmp_path, monkeypatch, wanted):
     monkeypatch.setattr(parts, "_ROWS", 4)
     path = write(tmp_path / "part.parquet", numbered(10))
-    assert list(parts.texts(path, wanted)) == [(number, f"text{number}") for number in sorted(wanted & set(range(10)))]
+    assert list(parts.texts(path, wanted)) == [
+        (number, (f"text{number}", "de")) for number in sorted(wanted & set(range(10)))
+    ]
 
 
 def test_memory_storage(tmp_path):

@@ -7,12 +7,14 @@ import pytest
 from curation import recipe
 from curation.cascade import SeenPayload, UrlBlocklist
 from curation.dedup.exact import ExactDuplicates
+from curation.dedup.lines import RepeatedLines
 from curation.dedup.minhash import NearDuplicates
+from curation.dedup.pages import NewestPage
 from curation.extract import ExtractText, Resiliparse, Trafilatura
 from curation.first_look import FirstLook
 from curation.language import KeepLanguage
 from curation.pii import ReplacePii
-from curation.recipe import Recipe
+from curation.recipe import Pass, Recipe
 from curation.recipes import fineweb
 from curation.rules.c4 import C4Lines
 from curation.rules.fineweb import FineWebQuality
@@ -37,11 +39,13 @@ def refused(text, message):
     assert str(caught.value) == message
 
 
+LISTED = UrlBlocklist("domains.txt", "0" * 64)
+
 FIRST = (
-    "the first step must be ExtractText(...), or UrlBlocklist(...), SeenPayload() and FirstLook(...) before it, in "
-    "this order and each at most once"
+    "the first step must be ExtractText(...), or before it steps on URLs, SeenPayload(), OptOuts(...) and "
+    "FirstLook(...), in this order, all but those on URLs at most once"
 )
-NO_STEP = "is none of: a language step, a rule (measure and reason), an edit (edit), a duplicates step"
+NO_STEP = "is none of: a language step, a rule (measure and reason), an edit (edit), a step on all documents"
 
 
 @pytest.mark.parametrize(
@@ -57,10 +61,7 @@ NO_STEP = "is none of: a language step, a rule (measure and reason), an edit (ed
             (ExtractText, GopherQuality()),
             f"recipe mine: {FIRST}",
         ),
-        (
-            (ExtractText(), ExactDuplicates(), GopherQuality(), NearDuplicates()),
-            "recipe mine: the steps that look at all documents must stand side by side",
-        ),
+        ((LISTED, LISTED, ExtractText()), "recipe mine: UrlBlocklist stands more than once"),
         ((ExtractText(), KeepLanguage(), "fineweb"), f"recipe mine: step 3, 'fineweb', {NO_STEP}"),
         ((ExtractText(), None), f"recipe mine: step 2, None, {NO_STEP}"),
         ((ExtractText(), Trafilatura()), f"recipe mine: step 2, {Trafilatura()!r}, {NO_STEP}"),
@@ -101,14 +102,27 @@ def test_the_steps_around_the_duplicates():
     assert (found.before, found.duplicates, found.after) == ((extract, keep), (), ())
 
 
+def test_passes():
+    extract, keep, exact, near, pii = ExtractText(), KeepLanguage(), ExactDuplicates(), NearDuplicates(), ReplacePii()
+    newest, lines, gopher = NewestPage(), RepeatedLines(), GopherQuality()
+    found = make(extract, newest, gopher, lines, keep, pii, exact, near)
+    assert (found.before, found.after) == ((extract,), (gopher, keep, pii))
+    assert found.passes == (Pass((newest,), (gopher,)), Pass((lines,), (keep, pii)), Pass((exact, near), ()))
+    assert make(extract, exact, newest, near).passes == (Pass((exact,), ()), Pass((newest,), ()), Pass((near,), ()))
+    assert make(extract, keep).passes == ()
+
+
+def test_what_is_held_out_is_one_of_two():
+    with pytest.raises(ValueError) as caught:
+        dataclasses.replace(make(ExtractText()), validation="C4")
+    assert str(caught.value) == "recipe mine: validation='C4', expected one of host, c4"
+
+
 def test_the_extraction_with_and_without_a_look_before_it():
     extract, look = ExtractText(cpu_seconds=3.0), FirstLook("de")
     assert make(extract, ReplacePii()).extraction == (extract, None)
     assert make(look, extract, ReplacePii()).extraction == (extract, look)
     assert make(look, extract, ReplacePii()).before == (look, extract, ReplacePii())
-
-
-LISTED = UrlBlocklist("domains.txt", "0" * 64)
 
 
 @pytest.mark.parametrize(
@@ -137,12 +151,11 @@ def test_each_step_before_the_extraction_can_be_left_out(steps):
         (FirstLook(), SeenPayload(), ExtractText()),
         (FirstLook(), LISTED, ExtractText()),
         (SeenPayload(), SeenPayload(), ExtractText()),
-        (LISTED, LISTED, ExtractText()),
         (ExtractText(), SeenPayload()),
         (ExtractText(), LISTED),
         (SeenPayload(),),
     ],
-    ids=range(8),
+    ids=range(7),
 )
 def test_steps_before_the_extraction_have_one_order(steps):
     with pytest.raises(ValueError) as caught:
@@ -198,7 +211,7 @@ def test_an_unknown_name_lists_the_names(name):
     with pytest.raises(ValueError) as caught:
         recipe.read_source(name)
     assert str(caught.value) == (
-        f"--recipe {name}: no such recipe; choose one of fineweb, or give the path of a .py file"
+        f"--recipe {name}: no such recipe; choose one of {', '.join(recipe.names())}, or give the path of a .py file"
     )
 
 

@@ -18,11 +18,11 @@ from curation.sandbox import Reply, Sandbox
 
 MAX_MEMORY, MAX_REPLY = 2 << 30, 4 << 20
 TRAFILATURA = {"name": "Trafilatura", "focus": "precision", "deduplicate": True, "fast": False}
-SETUP = {"extractor": TRAFILATURA, "second": None, "first_look": None, "recipe": None}
-REQUEST = {"http_charset": "utf-8", "is_text": False, "use_second": False}
+SETUP = {"extractor": TRAFILATURA, "second": None, "first_look": None, "opt_outs": None, "recipe": None}
+REQUEST = {"http_charset": "utf-8", "is_text": False, "use_second": False, "url": "", "headers": []}
 TEXT = "The lighthouse keeper wrote every evening what the sea had brought, and nobody has read his books since then."
 PAGE = f"<html><body><article><p>{TEXT}</p><p>{TEXT[::-1]}</p></article></body></html>".encode()
-FOUND = {"charset": "utf-8", "second": False, "language": "", "language_score": 0.0, "signals": {}}
+FOUND = {"charset": "utf-8", "second": False, "licence": "", "language": "", "language_score": 0.0, "signals": {}}
 GOOD = Reply(header=FOUND, body=f"{TEXT}\n{TEXT[::-1]}".encode())
 ROOT = Path(__file__).parent.parent
 SLOW = PAGE.replace(b"<article>", b"<article>" + b"".join(b"<p>Line %d of a long page.</p>" % n for n in range(20_000)))

@@ -48,9 +48,9 @@ def test_the_trace_of_every_page_of_the_sample_crawl_ends_as_a_run_does(path):
     ):
         for page in pages(path):
             steps, outcomes = trace.steps_of_page(page, FINEWEB, extractor, looks)
-            expected, _ = walk.outcome_in_child(page, FINEWEB.before, extractor_of_run, Seen())
+            expected = walk.outcome_in_child(page, FINEWEB.before, extractor_of_run, Seen()).outcome
             if isinstance(expected, Document):
-                expected = walk.later_steps(expected, FINEWEB.after)
+                expected = walk.later_steps(expected, FINEWEB.after).outcome
                 names = ["read", "response", *(recipe.step_name(step) for step in FINEWEB.steps)]
                 assert [step.step for step in steps] == names
             else:
@@ -74,8 +74,9 @@ def test_each_step_of_a_document_gives_its_signals_and_what_it_left():
 
 def test_no_step_follows_one_that_rejects():
     measured = {"num_a": 3.0, "size": 6.0}
+    as_it_stood = document("banana", signals=measured)
     assert list(walk.steps_of_document(document("banana"), [NumA(most=2), NumB()])) == [
-        Taken("NumA", rejection("NumA", "too_many_a", 3.0, "num_a"), measured)
+        Taken("NumA", rejection("NumA", "too_many_a", 3.0, "num_a"), measured, rejected=as_it_stood)
     ]
     failed = Failed("ExtractText", "timeout", 20.0, "no text after 20 s of CPU", True)
     assert list(walk.steps_of_page(PAGE, (ExtractText(), NumA()), FakeExtractor(failed))) == [

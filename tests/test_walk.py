@@ -136,28 +136,28 @@ def test_the_charset_is_the_one_the_extractor_found():
 
 def test_edits_reach_the_steps_that_follow_and_no_earlier_one():
     steps = [NumA(), Replace("a", "b"), NumB()]
-    assert walk.later_steps(document("banana"), steps) == document(
+    assert walk.later_steps(document("banana"), steps).outcome == document(
         "bbnbnb", signals={"num_a": 3.0, "size": 6.0, "num_b": 4.0}
     )
 
 
 def test_a_rule_that_edits_is_asked_first():
-    assert walk.later_steps(document("banana"), [CutAndCount(most=2)]) == rejection(
+    assert walk.later_steps(document("banana"), [CutAndCount(most=2)]).outcome == rejection(
         "CutAndCount", "too_many_a", 3.0, "num_a"
     )
-    kept = walk.later_steps(document("banana"), [CutAndCount(), NumB()])
+    kept = walk.later_steps(document("banana"), [CutAndCount(), NumB()]).outcome
     assert (kept.text, kept.signals) == ("bnn", {"num_a": 3.0, "size": 6.0, "num_b": 1.0})
 
 
 def test_signals_and_language_of_an_earlier_stage_stay():
     before = document("banana", signals={"old": 7.0, "num_b": 9.0}, language="en", language_score=0.9, copies=3)
-    found = walk.later_steps(before, [NumB()])
+    found = walk.later_steps(before, [NumB()]).outcome
     assert found == dataclasses.replace(before, signals={"old": 7.0, "num_b": 1.0})
     assert before.signals == {"old": 7.0, "num_b": 9.0}
 
 
 def test_no_steps_change_nothing():
-    assert walk.later_steps(document("banana"), ()) == document("banana")
+    assert walk.later_steps(document("banana"), ()).outcome == document("banana")
 
 
 @pytest.mark.parametrize(
@@ -169,17 +169,17 @@ def test_no_steps_change_nothing():
     ],
 )
 def test_language(step, reason):
-    found = walk.later_steps(document(ENGLISH), [step])
+    found = walk.later_steps(document(ENGLISH), [step]).outcome
     if reason is None:
         assert (found.text, found.language, 0.65 < found.language_score <= 1.0001) == (ENGLISH, "en", True)
     else:
         assert (found.step, found.reason, found.evidence) == ("KeepLanguage", reason, "en")
-        assert found.value == walk.later_steps(document(ENGLISH), [KeepLanguage("en")]).language_score
+        assert found.value == walk.later_steps(document(ENGLISH), [KeepLanguage("en")]).outcome.language_score
 
 
 def test_later_steps_with_edits_of_the_recipe():
     text = "Write to anna@mail.example.net today."
-    assert walk.later_steps(document(text), [ReplacePii()]).text == "Write to email@example.com today."
+    assert walk.later_steps(document(text), [ReplacePii()]).outcome.text == "Write to email@example.com today."
 
 
 def test_the_fakes_are_steps():

@@ -25,7 +25,7 @@ class Html:
 def main_text(html: Html, extractor: Trafilatura | Resiliparse) -> str:
     """The page's main text by an extractor, "" where it finds none; may raise whatever the extractor raises."""
     if isinstance(extractor, Resiliparse):
-        return _resiliparse(html)
+        return _resiliparse(html, main_content=extractor.main_content)
     if extractor.focus != "agreed":
         text = _trafilatura(html, extractor, extractor.focus)
         return agreement.checked(text, _resiliparse(html)) if extractor.checked else text
@@ -51,8 +51,8 @@ def load() -> None:
     hastened.install()
 
 
-def _resiliparse(html: Html) -> str:
-    return _plain_text(html, main_content=True, noscript=False)
+def _resiliparse(html: Html, *, main_content: bool = True) -> str:
+    return _plain_text(html, main_content=main_content, noscript=False)
 
 
 def _plain_text(html: Html, *, main_content: bool, noscript: bool) -> str:

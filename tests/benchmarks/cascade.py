@@ -49,7 +49,7 @@ def passed(archive: str, without: tuple[str, ...]) -> list[Passed]:
     seen, found = Seen(), []
     for page in timed_steps.pages([archive]):
         start = time.process_time()
-        outcome, _ = walk.outcome_in_child(page, steps.before, extractor, seen)
+        outcome = walk.outcome_in_child(page, steps.before, extractor, seen).outcome
         found.append(Passed(outcome, time.process_time() - start))
     return found
 
