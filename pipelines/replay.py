@@ -14,14 +14,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from curation import manifest, recipe, replay, storage, versions
+from curation import manifest, replay, storage
 from curation.document import Document, Rejection
-from curation.manifest import Manifest
-from curation.recipe import Recipe
 from curation.remote import access
 from curation.replay import Difference, Replay
-from pipelines import record, terminal
-from pipelines.run import recipe_of
+from pipelines import made_with, record, terminal
 from pipelines.terminal import CELL, as_json, block, cell, show
 
 _DIFFED = 2000  # lines; the time of a diff is that of all pairs where lines repeat
@@ -47,55 +44,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     held = manifest.load(args.corpus)
-    steps = _recipe(args, held)
+    steps = made_with.recipe_of_corpus(args.corpus, held, args.recipe)
     if args.anonymous:
         paths = [args.archive] if args.archive else [entry["path"] for entry in held.inputs]
         storage.use(storage.Access(anonymous=True, input_buckets=access.buckets(paths)))
     found = replay.replay(args.corpus, held, id=args.id, recipe=steps, archive=args.archive)
-    others = _other_versions(held)
+    others = made_with.other_versions(held)
     show([as_json(_as_json(found, others, args.full))] if args.json else _lines(found, others, args.full))
     return 1 if found.differences else 0
-
-
-def _recipe(args: argparse.Namespace, held: Manifest) -> Recipe:
-    """The recipe that the corpus was made with, in its language; ValueError where it is another."""
-    made_with, expected = str(held.recipe.get("name")), held.recipe.get("sha256")
-    name = args.recipe or made_with
-    try:
-        source = recipe.read_source(name if args.recipe else name.removesuffix(".py"))  # no file that a manifest names
-    except ValueError:
-        if args.recipe:
-            raise
-        raise ValueError(
-            f"{args.corpus} was made with recipe {name}, which is none of this version's; give its file as "
-            "--recipe FILE"
-        ) from None
-    found = recipe_of(*source, held.settings.get("language"))
-    if found.sha256 == expected:
-        return found
-    way = "give the file that the corpus was made with as --recipe FILE"
-    if f"text_sha256={found.text_sha256!r}" in str(held.recipe.get("repr")):
-        code = held.versions.get("code_sha256")
-        way = f"the file is the same, but not what this version's steps take for granted: use that of code {code}"
-    raise ValueError(
-        f"--recipe {name}: found recipe {found.name} of sha256 {found.sha256}, expected that of {args.corpus}, "
-        f"{made_with} of sha256 {expected}; {way}"
-    )
-
-
-def _other_versions(held: Manifest) -> dict[str, tuple[str, str]]:
-    """What the corpus was made with, and what is here instead."""
-    here = versions.versions()
-    names = sorted(here.keys() | held.versions.keys())
-    pairs = {name: (held.versions.get(name, "none"), here.get(name, "none")) for name in names}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def _lines(found: Replay, others: Mapping[str, tuple[str, str]], is_full: bool) -> Iterator[str]:
     limit = None if is_full else record.TEXT
     yield f"{found.id} in {found.part}: {_row(found.stored)}"
-    for name, (made_with, here) in others.items():
-        yield f"made with {name} {cell(str(made_with))}, replayed with {here}"
+    for name, (before, here) in others.items():
+        yield f"made with {name} {cell(str(before))}, replayed with {here}"
     yield from ("", *record.head(found.trace, is_full=is_full), "")
     text = ""
     for step in found.trace.steps:
