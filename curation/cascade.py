@@ -6,6 +6,7 @@ import re
 
 from curation import pinned, urls
 from curation.document import Page
+from curation.rules import limits
 from curation.rules.rule import Finding
 
 _WWW = re.compile(r"^www\.(?=.*\.)")  # of a host below it: www.com is a domain, and not all of com
@@ -23,6 +24,9 @@ class UrlBlocklist:
 
     path: str
     sha256: str
+
+    def __post_init__(self) -> None:
+        limits.typed(self)
 
     def judge(self, url: str) -> Finding | None:
         """Rejects with the listed domain that the URL's host is or lies below."""

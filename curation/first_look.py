@@ -7,6 +7,7 @@ from collections.abc import Callable
 from html import unescape
 
 from curation import language, words
+from curation.rules import limits
 
 _SAMPLE = 300  # characters from each of three places of the page; more do not change a verdict this sure
 _ENOUGH = 480  # of these characters, for a sample to decide
@@ -25,6 +26,9 @@ _PIECE = re.compile(r"[^\W\d]+|\d+|[^\w\s]")
 _TEXT_IN_SCRIPTS = ("articleBody", "reviewBody")  # schema.org's, which trafilatura may take
 
 
+REJECT_ALL = 100.0  # a `min_score` that no page reaches: `trace` asks so for each page's score
+
+
 @dataclasses.dataclass(frozen=True)
 class FirstLook:
     """Rejects pages whose whole text, menus and all, can hold no document of the recipe.
@@ -38,6 +42,11 @@ class FirstLook:
     language: str = "en"
     min_score: float = 0.1  # probability of the language, by lid.176
     min_words: int = 0  # that of the recipe's rule, such as GopherQuality's
+
+    def __post_init__(self) -> None:
+        limits.at_least(self, 0, "min_words")
+        if self.min_score != REJECT_ALL:
+            limits.shares(self, "min_score")
 
 
 Verdict = tuple[str, float, str]  # reason, the number that decided, evidence

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 
 from curation import cascade, pinned, urls
+from curation.rules import limits
 from curation.rules.rule import Finding
 
 _HINT = "the list of RealNews lies in github.com/rowanz/grover (Zellers et al. 2019): put its domains there, one a line"
@@ -19,6 +20,9 @@ class KeepHosts:
 
     path: str
     sha256: str = ""
+
+    def __post_init__(self) -> None:
+        limits.typed(self)
 
     def judge(self, url: str) -> Finding | None:
         """Why pages of this URL are rejected, or None."""

@@ -6,9 +6,10 @@ gcld3, which mC4 used on pages of 100 to 10,000 bytes, is not among them: it has
 import dataclasses
 import functools
 import os
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from curation import fasttext_model, lid176
+from curation.rules import limits
 
 # Digits and marks that every language has say nothing of any: blanks, as GlotLID's demonstration has it.
 _IN_EVERY_LANGUAGE = str.maketrans(dict.fromkeys("0123456789:•#{|", " "))
@@ -16,6 +17,7 @@ _IN_EVERY_LANGUAGE = str.maketrans(dict.fromkeys("0123456789:•#{|", " "))
 _MAX_LANGDETECT = 200_000  # characters
 
 
+@runtime_checkable
 class Identifier(Protocol):
     """A frozen dataclass, so that its repr is the record of a run."""
 
@@ -41,6 +43,9 @@ class Lid176:
     """
 
     lower: bool = False
+
+    def __post_init__(self) -> None:
+        limits.typed(self)
 
     def identify(self, text: str) -> tuple[str, float]:
         """The most probable label and its probability."""
@@ -70,8 +75,7 @@ class FastTextModel:
     normalize: Literal["plain", "glotlid"] = "plain"
 
     def __post_init__(self) -> None:
-        if self.normalize not in ("plain", "glotlid"):
-            raise ValueError(f"FastTextModel(normalize={self.normalize!r}): expected 'plain' or 'glotlid'")
+        limits.typed(self)
 
     def identify(self, text: str) -> tuple[str, float]:
         """The most probable label and its probability."""
@@ -98,6 +102,9 @@ class Langdetect:
     """
 
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        limits.at_least(self, 0, "seed")
 
     def identify(self, text: str) -> tuple[str, float]:
         """The most probable label and its probability; an empty label where nothing speaks for any."""

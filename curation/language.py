@@ -32,10 +32,17 @@ class KeepLanguage:
     at_least: bool = False  # keep a score that equals the threshold too
 
     def __post_init__(self) -> None:
-        limits.at_least(self, 0, "min_score")
+        limits.shares(self, "min_score")
+        if isinstance(self.identifier, type) or not isinstance(self.identifier, Identifier):
+            raise ValueError(
+                f"KeepLanguage(identifier={self.identifier!r}): expected Lid176(), FastTextModel(...), "
+                "Langdetect() or an object with their methods"
+            )
+        if not self.language:
+            raise ValueError(f"KeepLanguage(language=''): expected a label, or {EVERY!r} for all")
         known = dict(self.min_scores)
-        if len(known) != len(self.min_scores) or not all(score >= 0 for score in known.values()):
-            raise ValueError(f"KeepLanguage(min_scores={self.min_scores!r}): expected one score of 0 or more a label")
+        if len(known) != len(self.min_scores) or not all(0 <= score <= 1 for score in known.values()):
+            raise ValueError(f"KeepLanguage(min_scores={self.min_scores!r}): expected one score from 0 to 1 a label")
 
     def identify(self, text: str) -> tuple[str, float]:
         """The label and score of a text."""

@@ -57,9 +57,12 @@ class Manifest:
             file.write("\n")
 
 
+_INPUT = {"path", "size", "digest"}
 _KINDS = {
     "recipe": dict,
     "settings": dict,
+    "versions": dict,
+    "run": dict,
     "ledger": dict,
     "tokenizer": dict,
     "num_documents": int,
@@ -74,9 +77,9 @@ def load(corpus: str) -> Manifest:
     try:
         with storage.open_read(path) as file:
             found = json.load(file)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"{path} does not exist: {corpus} is no finished corpus; run pipelines.curate on it") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON ({error}); the corpus is damaged: make it again") from None
 
     version = found.get("format_version") if isinstance(found, dict) else None
@@ -92,6 +95,12 @@ def load(corpus: str) -> Manifest:
         for name, kind in _KINDS.items():
             if not isinstance(getattr(manifest, name), kind):
                 raise TypeError(f"{name} is {getattr(manifest, name)!r}")
+        for entry in manifest.inputs:
+            if not isinstance(entry, dict) or not entry.keys() >= _INPUT:
+                raise TypeError(f"inputs hold {entry!r}")
+        for output in manifest.outputs:
+            if ".." in str(output.path).split("/"):
+                raise TypeError(f"outputs hold {output.path!r}")
         return manifest
     except TypeError as error:
         raise ValueError(f"{path} is not a manifest of this version: {error}; make the corpus again") from None

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from curation import licences, tags
+from curation.rules import limits
 from curation.rules.rule import Verdict
 
 SIGNALS = ("noindex", "nofollow", "noarchive", "nosnippet", "noai", "noimageai", "tdm_reserved")
@@ -34,9 +35,9 @@ class OptOuts:
     reject: tuple[str, ...] = ()  # names of SIGNALS, such as ("noai", "tdm_reserved")
 
     def __post_init__(self) -> None:
-        if isinstance(self.reject, str) or (unknown := [name for name in self.reject if name not in SIGNALS]):
-            wrong = self.reject if isinstance(self.reject, str) else tuple(unknown)
-            raise ValueError(f"OptOuts(reject={wrong!r}): expected a tuple of names out of {', '.join(SIGNALS)}")
+        limits.typed(self)
+        if unknown := tuple(name for name in self.reject if name not in SIGNALS):
+            raise ValueError(f"OptOuts(reject={unknown!r}): expected a tuple of names out of {', '.join(SIGNALS)}")
 
     def reason(self, signals: Mapping[str, float]) -> Verdict | None:
         """The first of the named opt-outs that the page has."""

@@ -34,7 +34,7 @@ class Answerer:
             raise MemoryError(f"{peak} bytes before the first page")
         self._extractor, self._second = map(_extractor, (setup["extractor"], setup["second"]))
         self._look = FirstLook(**setup["first_look"]) if setup["first_look"] else None
-        self._opt_outs = OptOuts(**setup["opt_outs"]) if setup["opt_outs"] else None
+        self._opt_outs = OptOuts(tuple(setup["opt_outs"]["reject"])) if setup["opt_outs"] else None
         self._steps = walk.after_extraction(recipe.of_run(*setup["recipe"]).before) if setup["recipe"] else []
         self._place = place  # its first byte is 0 in extraction, then the number of the step
 

@@ -10,7 +10,7 @@ import phonenumbers
 from curation.account_numbers import card_numbers, ibans
 from curation.addresses import Place, emails, ip_addresses
 from curation.phone_numbers import phone_numbers
-from curation.rules.limits import at_least
+from curation.rules.limits import at_least, typed
 from curation.rules.rule import Verdict
 from curation.text import Text
 
@@ -55,6 +55,7 @@ class ReplacePersonalData:
     card_replacements: tuple[str, ...] = ("0000 0000 0000 0000",)
 
     def __post_init__(self) -> None:
+        typed(self)
         if self.max_items is not None:
             at_least(self, 0, "max_items")
         if self.region and self.region not in phonenumbers.SUPPORTED_REGIONS:
@@ -64,7 +65,7 @@ class ReplacePersonalData:
             )
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.name.endswith("_replacements") and (isinstance(value, str) or not value):
+            if field.name.endswith("_replacements") and not value:
                 raise ValueError(f"ReplacePersonalData({field.name}={value!r}): expected a tuple of one text or more")
 
     def measure(self, text: Text) -> dict[str, float]:

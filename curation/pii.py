@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from curation.rules.limits import at_least
+from curation.rules.limits import at_least, typed
 from curation.rules.rule import Verdict
 from curation.text import Text
 
@@ -41,6 +41,12 @@ class ReplacePii:
         "220.127.116.11",
         "18.104.22.168",
     )
+
+    def __post_init__(self) -> None:
+        typed(self)
+        for name in ("emails", "ips"):
+            if not getattr(self, name):
+                raise ValueError(f"ReplacePii({name}=()): expected a tuple of one text or more")
 
     def edit(self, text: Text) -> str:
         """The text with every address replaced."""

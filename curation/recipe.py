@@ -10,6 +10,7 @@ import sys
 import types
 from typing import Any
 
+from curation import step_language
 from curation.cascade import SeenPayload
 from curation.dedup.exact import ExactDuplicates
 from curation.dedup.lines import RepeatedLines, RepeatedParagraphs, SentenceSpans
@@ -17,12 +18,10 @@ from curation.dedup.minhash import NearDuplicates
 from curation.dedup.pages import FirstOfUrl, NewestPage
 from curation.extraction.settings import ExtractText
 from curation.first_look import FirstLook
-from curation.identifiers import Lid176
 from curation.language import KeepLanguage
 from curation.opt_outs import OptOuts
-from curation.rules.bad_words import BadWords
+from curation.rules import limits
 from curation.rules.rule import Edit, Rule, UrlRule
-from curation.rules.stop_words import STOP_WORDS
 from curation.top_share import TopShare
 
 _TEXTS = (ExactDuplicates, NearDuplicates)  # side by side they are one pass: clusters of both
@@ -34,6 +33,8 @@ GLOBAL_EDITS = (
 )  # after which a page alone cannot say what its text is
 _LETTERS = {SeenPayload: "s", OptOuts: "o", FirstLook: "l", ExtractText: "e", **dict.fromkeys(GLOBAL, "g")}
 _SPLITS = ("host", "c4")
+_MAX_TOLD = 1000  # characters of what a recipe says when it fails
+_NAME = re.compile(r"[\w-][\w.-]{0,99}")  # a part of paths
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +56,13 @@ class Recipe:
     text_sha256: str = ""  # of the file, set when it is loaded: a rule of its own is more than its repr
 
     def __post_init__(self) -> None:
+        limits.typed(self)
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(
+                f"Recipe(name={self.name!r}): expected letters, digits and . _ - alone, not to start with ."
+            )
+        for number, step in enumerate(self.steps, 1):
+            self._check_step(number, step)
         kinds = "".join(map(_kind, self.steps))
         if not re.fullmatch("u*s?o?l?e[dg]*", kinds):
             raise ValueError(
@@ -65,20 +73,26 @@ class Recipe:
             raise ValueError(
                 f"recipe {self.name}: validation={self.validation!r}, expected one of {', '.join(_SPLITS)}"
             )
-        for number, step in enumerate(self.steps, 1):
-            if isinstance(step, type) or not isinstance(step, (*_LETTERS, UrlRule, KeepLanguage, Rule, Edit)):
-                raise ValueError(
-                    f"recipe {self.name}: step {number}, {step!r}, is none of: a language step, a rule (measure "
-                    "and reason), an edit (edit), a step on all documents"
-                )
-            parameters = getattr(type(step), "__dataclass_params__", None)
-            if parameters is None or not parameters.frozen:
-                raise ValueError(
-                    f"recipe {self.name}: {step_name(step)} is no frozen dataclass, so its repr says nothing"
-                )
         names = [step_name(step) for step in self.steps]
         if doubles := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"recipe {self.name}: {', '.join(sorted(doubles))} stands more than once")
+
+    def _check_step(self, number: int, step: Any) -> None:
+        where = f"recipe {self.name}: step {number}, "
+        if isinstance(step, type):
+            raise ValueError(f"{where}{step.__name__}, is a class: expected {step.__name__}(...), with its fields")
+        if not isinstance(step, (*_LETTERS, UrlRule, KeepLanguage, Rule, Edit)):
+            raise ValueError(
+                f"{where}{step!r}, is none of: a language step, a rule (measure and reason), an edit (edit), a step on "
+                "all documents"
+            )
+        parameters = getattr(type(step), "__dataclass_params__", None)
+        if parameters is None or not parameters.frozen:
+            raise ValueError(f"recipe {self.name}: {step_name(step)} is no frozen dataclass, so its repr says nothing")
+        try:
+            limits.typed(step)
+        except ValueError as error:
+            raise ValueError(f"{where}{error}") from None
 
     @property
     def extraction(self) -> tuple[ExtractText, FirstLook | None]:
@@ -134,36 +148,13 @@ class Recipe:
     def check_language(self, language: str) -> None:
         """ValueError where what identifies languages knows none of this code."""
         for step in self.steps:
-            if isinstance(step, KeepLanguage) and language not in (known := step.identifier.labels()):
-                names = "codes lid.176 knows, such as en, de or zh"
-                if not isinstance(step.identifier, Lid176):
-                    names = f"{len(known)} labels of {type(step.identifier).__name__}, such as {min(known, default='')}"
-                raise ValueError(f"--language {language}: not one of the {names}")
+            step_language.check(step, language)
 
     def with_language(self, language: str) -> "Recipe":
         """The recipe for documents of another language; ValueError where it cannot be had in it."""
         if not any(isinstance(step, KeepLanguage) for step in self.steps):
             raise ValueError(f"--language {language}: recipe {self.name} has no KeepLanguage step to set")
-        return dataclasses.replace(self, steps=tuple(_in_language(step, language) for step in self.steps))
-
-
-def _in_language(step: Any, language: str) -> Any:
-    if isinstance(step, (FirstLook, KeepLanguage)):
-        return dataclasses.replace(step, language=language)
-    if isinstance(step, BadWords) and step.language != language:
-        raise ValueError(
-            f"--language {language}: BadWords({step.path!r}) is a list for {step.language}; copy the recipe, and give "
-            f"it the list of {language}"
-        )
-    if hasattr(step, "stop_words") and getattr(step, "min_stop_words", False):
-        name = step_name(step)
-        if language not in STOP_WORDS:
-            raise ValueError(
-                f"--language {language}: {name} has stop words for {', '.join(sorted(STOP_WORDS))} only; copy "
-                f"the recipe, and give it {name}(min_stop_words=0) and its own KeepLanguage"
-            )
-        return dataclasses.replace(step, stop_words=STOP_WORDS[language])
-    return step
+        return dataclasses.replace(self, steps=tuple(step_language.of_step(step, language) for step in self.steps))
 
 
 def _kind(step: object) -> str:
@@ -217,10 +208,10 @@ def of_source(file_name: str, text: str) -> Recipe:
             f"--recipe {file_name}, line {error.lineno}: {error.msg}; mend the line and start again"
         ) from None
     except ValueError as error:
-        raise ValueError(f"--recipe {file_name}: {error}") from None
-    except Exception as error:
+        raise ValueError(f"--recipe {file_name}: {_in_one_line(error)}") from None
+    except (Exception, SystemExit) as error:
         line = _last_line(error, file_name)
-        raise ValueError(f"--recipe {file_name}{line}: {type(error).__name__}: {error}") from None
+        raise ValueError(f"--recipe {file_name}{line}: {type(error).__name__}: {_in_one_line(error)}") from None
     recipe = module.__dict__.get("RECIPE")
     if not isinstance(recipe, Recipe):
         raise ValueError(f"--recipe {file_name} defines no RECIPE = Recipe(...); see curation/recipes/fineweb.py")
@@ -233,7 +224,13 @@ def of_run(file_name: str, text: str, language: str | None) -> Recipe:
     return recipe.with_language(language) if language else recipe
 
 
-def _last_line(error: Exception, file_name: str) -> str:
+def _in_one_line(error: BaseException) -> str:
+    told = " ".join(str(error).split())
+    told = told if len(told) <= _MAX_TOLD else f"{told[:_MAX_TOLD]} …"
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in told)
+
+
+def _last_line(error: BaseException, file_name: str) -> str:
     lines, trace = [], error.__traceback__
     while trace:
         if trace.tb_frame.f_code.co_filename == file_name:

@@ -4,7 +4,7 @@ What steps decided that look at other pages too is taken from the corpus: a page
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from curation import archives, finding, lookup, sources, storage, trace
 from curation.cascade import SeenPayload
 from curation.document import Document, Rejection
 from curation.manifest import Manifest
-from curation.recipe import Recipe, step_name
+from curation.recipe import GLOBAL_EDITS, Recipe, step_name
 from curation.trace import RecordTrace, StepTrace
 
 _SHOWN = 5  # names of archives that a message holds
@@ -48,13 +48,16 @@ def replay(corpus: str, held: Manifest, *, id: str, recipe: Recipe, archive: str
     steps, expected = recipe, stored if isinstance(stored, Document) else None
     by_others = stored.step if isinstance(stored, Rejection) and stored.step in _looking_around(recipe) else None
     if by_others:
-        steps = dataclasses.replace(recipe, steps=recipe.before + recipe.duplicates)  # it took no later one
-        expected = _filtered(part, id)
+        steps = dataclasses.replace(recipe, steps=_up_to(by_others, recipe))  # it took no later one
+        expected = _filtered(part, id) if by_others in map(step_name, _first_looks(recipe)) else None
     found = _read(stored, steps, archive or stored.warc, held)
     _check(stored, expected.digest if expected else None, found)
     if by_others and (by_others, "not run") in {(step.step, step.verdict) for step in found.steps}:
         differences = tuple(_differences(expected, found.outcome)) if expected else ()
         found = dataclasses.replace(found, outcome=stored)
+    elif unknown := _unknown(found.steps, recipe):
+        differences = tuple(_known_differences(stored, found.outcome, unknown))
+        found = found if differences else dataclasses.replace(found, outcome=stored)
     else:
         differences = tuple(_differences(stored, found.outcome))
     decided = tuple(_decided(found.steps, stored, recipe))
@@ -63,6 +66,39 @@ def replay(corpus: str, held: Manifest, *, id: str, recipe: Recipe, archive: str
     stored_steps = tuple(new.step for new, old in zip(decided, found.steps, strict=False) if new is not old)
     found = dataclasses.replace(found, steps=decided, extracted=texts[0], text=texts[-1])
     return Replay(id, part, stored, found, stored_steps, differences)
+
+
+def _up_to(name: str, recipe: Recipe) -> tuple[Any, ...]:
+    """The steps that a page took which this one rejected for another page."""
+    for each in recipe.passes:
+        if name in map(step_name, each.looks):
+            return recipe.steps[: recipe.steps.index(each.looks[-1]) + 1]
+    return recipe.before
+
+
+def _first_looks(recipe: Recipe) -> tuple[Any, ...]:
+    """The steps whose input is what the corpus has as `filtered`."""
+    return recipe.passes[0].looks if recipe.passes else ()
+
+
+def _unknown(steps: Sequence[StepTrace], recipe: Recipe) -> set[str]:
+    """The steps that left or saw a text which only the corpus knows: without what stands in other documents too."""
+    waiting = {step.step for step in steps if step.verdict == "not run"}
+    edits = {step_name(step) for step in recipe.steps if isinstance(step, GLOBAL_EDITS)}
+    return (waiting - set(_looking_around(recipe))) | (waiting & edits)
+
+
+def _known_differences(
+    stored: Document | Rejection, found: Document | Rejection | None, unknown: set[str]
+) -> Iterator[Difference]:
+    """What differs of that which can be known without the text that those steps saw."""
+    if not isinstance(found, Document) or (isinstance(stored, Rejection) and stored.step not in unknown):
+        yield Difference("outcome", _said(stored), _said(found))
+    elif isinstance(stored, Rejection):
+        yield from _columns(stored, found, ("url", "length"))
+    else:
+        yield from _columns(stored, found, ("url", "date", "length", "charset"))
+        yield from _signals(stored, found, found.signals.keys())
 
 
 def _looking_around(recipe: Recipe) -> list[str]:
@@ -146,7 +182,9 @@ def _decided(steps: Sequence[StepTrace], stored: Document | Rejection, recipe: R
     """The steps, with what the row says of those that look at other pages too, where the run came to them."""
     order = [step_name(step) for step in recipe.steps]
     end = len(order) if isinstance(stored, Document) else order.index(stored.step) if stored.step in order else -1
-    last = max((number for number, step in enumerate(steps) if step.verdict == "not run"), default=None)
+    duplicates = {step_name(step) for step in recipe.duplicates}
+    waiting = (number for number, step in enumerate(steps) if step.verdict == "not run" and step.step in duplicates)
+    last = max(waiting, default=None)
     for number, step in enumerate(steps):
         if step.verdict != "not run" or order.index(step.step) > end:
             yield step
@@ -164,12 +202,16 @@ def _differences(stored: Document | Rejection, found: Document | Rejection | Non
         yield from _columns(stored, found, _REJECTION)
     elif isinstance(found, Document) and isinstance(stored, Document):
         yield from _columns(stored, found, _DOCUMENT)
-        for name in sorted(stored.signals.keys() | found.signals.keys()):
-            values = stored.signals.get(name), found.signals.get(name)
-            if not _is_same(*values):
-                yield Difference(f"signals.{name}", *values)
+        yield from _signals(stored, found, stored.signals.keys() | found.signals.keys())
     else:
         yield Difference("outcome", _said(stored), _said(found))
+
+
+def _signals(stored: Document, found: Document, names: Iterable[str]) -> Iterator[Difference]:
+    for name in sorted(names):
+        values = stored.signals.get(name), found.signals.get(name)
+        if not _is_same(*values):
+            yield Difference(f"signals.{name}", *values)
 
 
 def _columns(stored: object, found: object, names: tuple[str, ...]) -> Iterator[Difference]:

@@ -9,6 +9,8 @@ from curation.manifest import Manifest
 from curation.recipe import Recipe, step_name
 from curation.rules.rule import Edit
 
+_SHOWN = 200  # characters of what is wrong
+
 
 @dataclasses.dataclass(frozen=True)
 class StoredStep:
@@ -68,7 +70,8 @@ def _parsed(found: Mapping[str, Any], where: str) -> StoredRecipe:
         )
     except (KeyError, SyntaxError, AssertionError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(
-            f"{where}: the manifest does not tell the recipe as this version's do ({error!r}); make the corpus again"
+            f"{where}: the manifest does not tell the recipe as this version's do ({repr(error)[:_SHOWN]}); make the "
+            "corpus again"
         ) from None
 
 

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from curation.rules import limits
+
 
 @dataclasses.dataclass(frozen=True)
 class TopShare:
@@ -15,6 +17,7 @@ class TopShare:
     share: float
 
     def __post_init__(self) -> None:
+        limits.typed(self)
         if not self.signal:
             raise ValueError("TopShare(signal=''): expected the name of a signal, such as quality_score")
         if not 0 < self.share <= 1:

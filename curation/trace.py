@@ -16,7 +16,7 @@ from curation.document import Document, Page, Rejection
 from curation.extract import Extracted, Extractor, ExtractText
 from curation.finding import find
 from curation.finding import items as items
-from curation.first_look import FirstLook
+from curation.first_look import REJECT_ALL, FirstLook
 from curation.reading import arc, record_header
 from curation.reading.records import Damage, Record
 from curation.recipe import GLOBAL_EDITS, Recipe, step_name
@@ -142,7 +142,7 @@ def record_type(item: Record) -> str:
 
 def looker(wanted: str = "en") -> Extractor:
     """Looks at pages in a child process, see `look`; it extracts none, since no probability is what it asks for."""
-    return Extractor(ExtractText(), FirstLook(wanted, min_score=100.0))
+    return Extractor(ExtractText(), FirstLook(wanted, min_score=REJECT_ALL))
 
 
 def look(page: Page, looks: Extractor) -> tuple[float, str] | None:

@@ -12,6 +12,7 @@ import xxhash
 from tldextract import TLDExtract
 
 from curation import cascade, pinned, storage, urls
+from curation.rules import limits
 from curation.rules.rule import Finding
 
 _KINDS = ("domains", "urls")
@@ -50,10 +51,11 @@ class Ut1Blocklist:
     dialect: str = "ut1"
 
     def __post_init__(self) -> None:
+        limits.typed(self)
         if self.dialect not in _DIALECTS:
             raise ValueError(f"Ut1Blocklist(dialect={self.dialect!r}): expected one of {', '.join(_DIALECTS)}")
         names = self.categories
-        if isinstance(names, str) or not 1 <= len(names) <= 255 or len(set(names)) < len(names) or not all(names):
+        if not 1 <= len(names) <= 255 or len(set(names)) < len(names) or not all(names):
             raise ValueError(f"Ut1Blocklist(categories={names!r}): expected different names, such as ('adult',)")
 
     def judge(self, url: str) -> Finding | None:
@@ -97,10 +99,12 @@ class NotHosts:
     hosts: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        wrong = self.hosts if isinstance(self.hosts, str) else [h for h in self.hosts if urls.host(f"http://{h}/") != h]
+        limits.typed(self)
+        wrong = [h for h in self.hosts if urls.host(f"http://{h}/") != h]
         if wrong or not self.hosts:
             raise ValueError(
-                f"NotHosts({self.hosts!r}): expected host names in lower case without www., such as ('wikipedia.org',)"
+                f"NotHosts(hosts={self.hosts!r}): expected host names in lower case without www., such as "
+                "('wikipedia.org',)"
             )
 
     def judge(self, url: str) -> Finding | None:

@@ -20,6 +20,9 @@ class WordList:
     path: str
     sha256: str
 
+    def __post_init__(self) -> None:
+        limits.typed(self)
+
     def words(self) -> tuple[str, ...]:
         """The words in lower case, in the file's order; ValueError where it is not the file that the recipe says."""
         return _words(self)

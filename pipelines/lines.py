@@ -2,66 +2,30 @@
 
 import collections
 import dataclasses
-import functools
 
-import numpy as np
-
-from curation import parts, storage
 from curation.dedup import lines
 from curation.document import Document, Rejection
 from curation.recipe import step_name
 from curation.sources import Task
-from pipelines import exchange, progress
+from pipelines import keyed
+from pipelines.keyed import Keyed
 from pipelines.run import Decide, Run
 from pipelines.tasks import Round
 
-_PARTS = 16  # of a partition: a document has some thirty lines of 44 bytes each
-
-
-def write_keys(task: Task, *, run: Run, number: int) -> int:
-    """Sends each line, as 128 bits, to the partition that it falls into."""
-    path = run.pass_work(number, "keys", task.part)
-    if storage.exists(path):
-        return 0
-    (step,) = run.recipe.passes[number].looks
-    batches = [np.empty(0, lines.LINE)]
-    with progress.reporting(run.progress, "lines", task.number) as report:
-        for count, document in enumerate(parts.documents(run.pass_input(number, task.number)), 1):
-            name = run.ids.number(task.number, document.offset)
-            batches.append(np.array(list(lines.keys(step, document, name)), lines.LINE))
-            report(count, count, (document.offset - task.start) / (task.stop - task.start))
-    keys, partitions = np.concatenate(batches), run.num_partitions(_PARTS)
-    exchange.send(path, keys, (keys["key"][:, 0] % partitions).astype(np.int64), count=partitions)
-    return len(keys)
-
-
-def write_drops(partition: int, *, run: Run, number: int) -> int:
-    """Sends the lines to drop of one partition to the parts that hold them."""
-    path = run.pass_work(number, "drops", f"{partition:05d}")
-    if storage.exists(path):
-        return 0
-    senders = [run.pass_work(number, "keys", task.part) for task in run.tasks]
-    drops = lines.drops(exchange.receive(senders, partition, lines.LINE))
-    exchange.send(path, drops, run.owners(drops["document"]), count=len(run.tasks))
-    return len(drops)
+# Few parts share a partition: a document has some thirty lines of 44 bytes each.
+_HOW = Keyed("lines", lines.keys, lines.LINE, lines.drops, lines.DROP, parts=16)
 
 
 def rounds(run: Run, number: int) -> list[Round]:
-    """From lines to what is dropped; each round passes over what it finds made."""
-    return [
-        Round("lines", run.tasks, functools.partial(write_keys, run=run, number=number)),
-        Round(
-            "repeated lines", range(run.num_partitions(_PARTS)), functools.partial(write_drops, run=run, number=number)
-        ),
-    ]
+    """From lines to what is dropped."""
+    return keyed.rounds(run, number, _HOW)
 
 
 def decisions(task: Task, *, run: Run, number: int) -> Decide:
     """What becomes of each document of a part: written anew without its repeated lines, dropped where none is left."""
     (step,) = run.recipe.passes[number].looks
-    senders = [run.pass_work(number, "drops", f"{partition:05d}") for partition in range(run.num_partitions(_PARTS))]
     drops = collections.defaultdict[int, dict[int, bool]](dict)
-    for name, line, is_local in exchange.receive(senders, task.number, lines.DROP).tolist():
+    for name, line, is_local in keyed.drops_of(task, run, number, _HOW).tolist():
         drops[name][line] = is_local
 
     def decide(document: Document, name: int) -> Document | Rejection:

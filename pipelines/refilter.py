@@ -13,7 +13,7 @@ import heapq
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -29,11 +29,13 @@ from pipelines import command, deduplicate, extract, options, progress, tokenize
 from pipelines.run import Run
 from pipelines.tasks import Round
 
+_READ = ("filtered", "rejected", "rejected_texts")
 _FROM = "refiltered_from"  # in the manifest, beside times and machine
 
 
-def decide_part(task: Task, *, run: Run, corpus: str, plan: Plan) -> int:
+def decide_part(task: Task, *, run: Run, corpus: str, digests: Mapping[str, str], plan: Plan) -> int:
     """Writes one part: the pages of the same part of the corpus, decided anew."""
+    _check_digests(corpus, digests, task)
     made, ledger, fingerprint = parts_of(corpus, task), Ledger(), run.extract_fingerprints[task.number]
     with contextlib.ExitStack() as stack:
         report = stack.enter_context(progress.reporting(run.progress, "refilter", task.number))
@@ -84,15 +86,40 @@ def _path(corpus: str, folder: str, task: Task) -> str:
     return storage.join(corpus, folder, f"{task.part}.parquet")
 
 
+def _check_digests(corpus: str, digests: Mapping[str, str], task: Task) -> None:
+    """ValueError where a part is not the one that the manifest says: its pages would be missing without a word."""
+    for folder in _READ:
+        path = _path(corpus, folder, task)
+        found = manifest.sha256_of(path)
+        if found != (expected := digests[f"{folder}/{task.part}.parquet"]):
+            raise ValueError(f"{path} has sha256 {found}, expected {expected}; copy the whole corpus, or make it again")
+
+
+def _digests(held: Manifest, corpus: str) -> dict[str, str]:
+    """The sha256 of what is read, by path; ValueError where a file is missing."""
+    digests = {it.path: it.sha256 for it in held.outputs if it.path.startswith(tuple(f"{name}/" for name in _READ))}
+    parts = [path.partition("/")[2] for path in digests if path.startswith("filtered/")]
+    if not parts:
+        raise ValueError(f"{corpus}: its manifest names no parts; copy the whole corpus, or make it again")
+    for path in (f"{folder}/{part}" for part in parts for folder in _READ):
+        if path not in digests or not storage.exists(storage.join(corpus, path)):
+            raise ValueError(f"{storage.join(corpus, path)} does not exist; copy the whole corpus, or make it again")
+    return digests
+
+
 def planned(args: argparse.Namespace) -> tuple[Run, Plan]:
     """The run that the corpus would have been by the new recipe; ValueError where it must read the archives."""
     held = manifest.load(args.corpus)
     _check(held, args.corpus)
+    _check_apart(args.output, args.corpus)
     file, text = recipe.read_source(args.recipe)
     language = held.settings.get("language")
     new = recipe.of_run(file, text, language)
-    new.check()
+    _digests(held, args.corpus)
+    if missing := {"tokenizer_sha256", "vocab_size", "validation_share"} - held.settings.keys():
+        raise ValueError(f"{args.corpus}: its manifest lacks the setting {min(missing)}; make the corpus again")
     plan = refilter.plan(stored_recipe.of_manifest(held, args.corpus), new)
+    new.check()
     paths = sorted(output.path for output in held.outputs if output.path.startswith("filtered/"))
     tokenizer = None
     if held.settings["tokenizer_sha256"]:
@@ -129,6 +156,21 @@ def _check(held: Manifest, corpus: str) -> None:
         )
 
 
+def _check_apart(output: str | None, corpus: str) -> None:
+    """Refuses to write over what is read: --overwrite would remove the corpus before anything of it was decided."""
+    if output:
+        written, read = map(_whole, (output, corpus))
+        if f"{written}/".startswith(f"{read}/") or f"{read}/".startswith(f"{written}/"):
+            raise ValueError(
+                f"--output {output} and --corpus {corpus} lie one in the other: the corpus is read while the "
+                "new one is written; choose another folder"
+            )
+
+
+def _whole(path: str) -> str:
+    return os.path.realpath(path.removeprefix("file://")) if storage.is_local(path) else path.rstrip("/")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; the exit status is 0 only where everything was made and the books close."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.refilter", description=__doc__, allow_abbrev=False)
@@ -153,7 +195,8 @@ def _run(args: argparse.Namespace, beam_options: PipelineOptions) -> int:
     print(*_told(plan), sep="\n", flush=True)
     if args.dry_run:
         return 0
-    work = functools.partial(decide_part, corpus=args.corpus, plan=plan)
+    digests = _digests(manifest.load(args.corpus), args.corpus)
+    work = functools.partial(decide_part, corpus=args.corpus, digests=digests, plan=plan)
     first = dataclasses.replace(
         extract.STAGE,
         name="refilter",

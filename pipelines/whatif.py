@@ -110,8 +110,11 @@ def _side(name: str, corpus: str, corpora: dict[str, Manifest], *, is_final: boo
 
 def _encoder(corpus: str) -> Encoder:
     path = storage.join(corpus, "tokenizer.json")
-    with storage.open_read(path) as file:
-        return tokens.load(file.read(), path)
+    try:
+        with storage.open_read(path) as file:
+            return tokens.load(file.read(), path)
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist: the corpus is damaged; make it again") from None
 
 
 def _about(told: dict[str, Any]) -> list[str]:

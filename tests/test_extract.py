@@ -1,5 +1,6 @@
 import dataclasses
 
+import pyarrow.parquet as pq
 import pytest
 
 from curation import first_look, language, walk
@@ -7,6 +8,9 @@ from curation.cascade import Seen
 from curation.document import Page
 from curation.extract import Extracted, Extractor, ExtractText, Failed, Resiliparse, Trafilatura
 from curation.first_look import FirstLook
+from curation.opt_outs import OptOuts
+from pipelines import curate
+from tests.warc_builder import archive, response, warcinfo
 
 MAIN = (
     "The river rose in the night and carried the old bridge away before anyone in the village had woken. "
@@ -329,3 +333,44 @@ def test_rules_that_measure_the_same_stop_the_run():
 def test_an_extractor_without_steps_only_extracts():
     with Extractor(ExtractText()) as extractor:
         assert extractor.extract(dataclasses.replace(page("endless"), is_text=True)).signals == {}
+
+
+def test_what_a_page_says_of_its_use_is_noted_and_may_reject_it():
+    licence = "<a rel='license' href='https://creativecommons.org/licenses/by-sa/4.0/'>free</a>"
+    free = html(MAIN, licence)
+    closed = free.replace("<head>", "<head><meta name='robots' content='noindex, noai'>")
+    reserved = dataclasses.replace(page(free), headers=(("tdm-reservation", "1"),))
+    with Extractor(ExtractText(), None, OptOuts(reject=("tdm_reserved",))) as extractor:
+        found = extractor.extract(page(free))
+        assert (found.licence, found.signals) == ("cc-by-sa-4.0", {})
+        assert extractor.extract(page(closed)).signals == {"noindex": 1.0, "noai": 1.0}
+        expected = Failed("OptOuts", "opted_out_tdm_reserved", 1.0, "tdm_reserved")
+        assert extractor.extract(reserved) == expected
+    with Extractor(ExtractText()) as extractor:
+        found = extractor.extract(reserved)
+        assert (found.licence, found.signals) == ("", {})
+
+
+@pytest.mark.slow
+def test_opt_outs_reach_the_corpus(tmp_path):
+    licence = "<a rel='license' href='https://creativecommons.org/publicdomain/zero/1.0/'>free</a>"
+    pages = [
+        response(html(MAIN, licence).encode(), url="http://a.example/"),
+        response(html(MORE).encode(), url="http://b.example/", http_headers=[("X-Robots-Tag", "noai")]),
+        response(html(OTHER).encode(), url="http://c.example/", http_headers=[("TDM-Reservation", "1")]),
+    ]
+    (tmp_path / "a.warc.gz").write_bytes(archive([warcinfo(), *pages]))
+    (tmp_path / "mine.py").write_text(
+        "from curation.extract import ExtractText\nfrom curation.opt_outs import OptOuts\n"
+        "from curation.recipe import Recipe\n"
+        "RECIPE = Recipe('mine', 'a test', (OptOuts(reject=('tdm_reserved',)), ExtractText()))\n"
+    )
+    flags = ["--input", str(tmp_path / "a.warc.gz"), "--recipe", str(tmp_path / "mine.py"), "--vocab-size", "300"]
+    assert curate.main([*flags, "--output", str(tmp_path / "out"), "--workers", "1"]) == 0
+    rows = [row for path in (tmp_path / "out/documents").iterdir() for row in pq.read_table(path).to_pylist()]
+    assert [(row["url"], row["licence"], dict(row["signals"])) for row in rows] == [
+        ("http://a.example/", "cc0-1.0", {}),
+        ("http://b.example/", "", {"noai": 1.0}),
+    ]
+    (gone,) = [row for path in (tmp_path / "out/rejected").iterdir() for row in pq.read_table(path).to_pylist()]
+    assert (gone["url"], gone["step"], gone["reason"]) == ("http://c.example/", "OptOuts", "opted_out_tdm_reserved")

@@ -69,7 +69,7 @@ def test_what_glotlid_sees(model):
     assert glotlid.identify("12:34 |") == ("", 0.0)
     with pytest.raises(ValueError) as caught:
         FastTextModel(model, "", "GlotLID")
-    assert str(caught.value) == "FastTextModel(normalize='GlotLID'): expected 'plain' or 'glotlid'"
+    assert str(caught.value) == "FastTextModel(normalize='GlotLID'): expected one of 'plain', 'glotlid'"
 
 
 def test_a_model_that_is_not_there_is_said_when_it_is_checked(tmp_path):

@@ -115,14 +115,14 @@ def test_the_default_is_lid176():
 @pytest.mark.parametrize(
     "settings, sentence",
     [
-        ({"min_score": -0.1}, "KeepLanguage(min_score=-0.1): expected at least 0"),
+        ({"min_score": -0.1}, "KeepLanguage(min_score=-0.1): expected a share from 0 to 1"),
         (
             {"min_scores": (("de", -0.1),)},
-            "KeepLanguage(min_scores=(('de', -0.1),)): expected one score of 0 or more a label",
+            "KeepLanguage(min_scores=(('de', -0.1),)): expected one score from 0 to 1 a label",
         ),
         (
             {"min_scores": (("de", 0.1), ("de", 0.2))},
-            "KeepLanguage(min_scores=(('de', 0.1), ('de', 0.2))): expected one score of 0 or more a label",
+            "KeepLanguage(min_scores=(('de', 0.1), ('de', 0.2))): expected one score from 0 to 1 a label",
         ),
     ],
     ids=range(3),

@@ -186,7 +186,7 @@ def test_nothing_is_rejected_unless_it_is_named():
     assert OptOuts(reject=("noai", "noindex")).reason(found) == ("opted_out_noai", "noai")
 
 
-@pytest.mark.parametrize("reject, named", [(("noai", "no-ai"), "'no-ai'"), ("noai", "'noai'")])
+@pytest.mark.parametrize("reject, named", [(("noai", "no-ai"), "'no-ai'")])
 def test_unknown_opt_outs_are_errors(reject, named):
     with pytest.raises(ValueError, match=rf"^OptOuts\(reject=.*{named}.*expected a tuple of names out of noindex, "):
         OptOuts(reject=reject)

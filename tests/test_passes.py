@@ -5,14 +5,18 @@ import datetime
 import hashlib
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curation import manifest
 from curation.dedup import lines, pages
 from curation.dedup.lines import RepeatedLines, RepeatedParagraphs, SentenceSpans
 from curation.dedup.pages import FirstOfUrl, NewestPage
 from curation.walk import bare_document
+from pipelines import curate
+from tests import plain_c4
 
 DAY = datetime.datetime(2024, 5, 6, tzinfo=datetime.UTC)
 
@@ -20,8 +24,10 @@ DAY = datetime.datetime(2024, 5, 6, tzinfo=datetime.UTC)
 def dropped_pages(step, rows):
     """The numbers of what is dropped, with what stays instead, of (url, days, number)."""
     keys = [
-        pages.key(
-            step, bare_document("", url=url, date=None if days is None else DAY + datetime.timedelta(days)), number
+        next(
+            pages.keys(
+                step, bare_document("", url=url, date=None if days is None else DAY + datetime.timedelta(days)), number
+            )
         )
         for url, days, number in rows
     ]
@@ -117,3 +123,56 @@ def test_impossible_spans_are_refused():
     with pytest.raises(ValueError) as caught:
         dataclasses.replace(SentenceSpans(), length=0)
     assert str(caught.value) == "SentenceSpans(length=0): expected at least 1"
+
+
+RECIPE = """\
+import dataclasses
+from curation.dedup.lines import RepeatedParagraphs
+from curation.dedup.pages import FirstOfUrl
+from curation.extract import ExtractText
+from curation.recipe import Recipe
+from curation.top_share import TopShare
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    least: int = 40
+
+    def measure(self, text):
+        return {"size": len(text.content)}
+
+    def reason(self, signals):
+        return ("too_small", "size") if signals["size"] < self.least else None
+
+
+RECIPE = Recipe("passes", "a test", (ExtractText(), FirstOfUrl(), RepeatedParagraphs(), Size(), TopShare("size", 0.5)))
+"""
+
+
+@pytest.mark.slow
+def test_pass_after_pass_the_books_close_at_any_number_of_workers(tmp_path):
+    (tmp_path / "passes.py").write_text(RECIPE)
+    for name, content in plain_c4.wet_files(5, files=2, pages=40).items():
+        (tmp_path / name).write_bytes(content)
+    flags = ["--input", f"{tmp_path}/*.wet.gz", "--recipe", str(tmp_path / "passes.py"), "--vocab-size", "512"]
+    held = []
+    for workers in ("1", "2"):
+        assert curate.main([*flags, "--output", str(tmp_path / workers), "--workers", workers]) == 0
+        held.append(manifest.load(str(tmp_path / workers)))
+    assert held[0].outputs == held[1].outputs
+    rejected = held[0].ledger["rejected"]
+    assert {step: list(reasons) for step, reasons in rejected.items()} == {
+        "FirstOfUrl": ["same_url"],
+        "RepeatedParagraphs": ["no_line_left"],
+        "Size": ["too_small"],
+        "TopShare": ["below_top_share"],
+        "response": ["empty"],
+    }
+    rows = [row for path in (tmp_path / "1/documents").iterdir() for row in pq.read_table(path).to_pylist()]
+    before = len(rows) + rejected["TopShare"]["below_top_share"]
+    assert len(rows) == -(-before // 2)
+    texts = [row for path in (tmp_path / "1/rejected_texts").iterdir() for row in pq.read_table(path).to_pylist()]
+    assert len(texts) == rejected["Size"]["too_small"]
+    kept = [dict(row["signals"]) for row in rows]
+    assert sum(found["global_duplicate_paragraphs"] for found in kept) > 0
+    assert min(found["size"] for found in kept) >= max(dict(row["signals"])["size"] for row in texts)

@@ -45,6 +45,7 @@ FIRST = (
     "the first step must be ExtractText(...), or before it steps on URLs, SeenPayload(), OptOuts(...) and "
     "FirstLook(...), in this order, all but those on URLs at most once"
 )
+NO_INSTANCE = "is a class: expected %s(...), with its fields"
 NO_STEP = "is none of: a language step, a rule (measure and reason), an edit (edit), a step on all documents"
 
 
@@ -59,13 +60,13 @@ NO_STEP = "is none of: a language step, a rule (measure and reason), an edit (ed
         ),
         (
             (ExtractText, GopherQuality()),
-            f"recipe mine: {FIRST}",
+            f"recipe mine: step 1, ExtractText, {NO_INSTANCE % 'ExtractText'}",
         ),
         ((LISTED, LISTED, ExtractText()), "recipe mine: UrlBlocklist stands more than once"),
         ((ExtractText(), KeepLanguage(), "fineweb"), f"recipe mine: step 3, 'fineweb', {NO_STEP}"),
         ((ExtractText(), None), f"recipe mine: step 2, None, {NO_STEP}"),
         ((ExtractText(), Trafilatura()), f"recipe mine: step 2, {Trafilatura()!r}, {NO_STEP}"),
-        ((ExtractText(), KeepLanguage), f"recipe mine: step 2, {KeepLanguage!r}, {NO_STEP}"),
+        ((ExtractText(), KeepLanguage), f"recipe mine: step 2, KeepLanguage, {NO_INSTANCE % 'KeepLanguage'}"),
         ((ExtractText(), ExtractText()), f"recipe mine: {FIRST}"),
         ((FirstLook(),), f"recipe mine: {FIRST}"),
         ((FirstLook(), GopherQuality(), ExtractText()), f"recipe mine: {FIRST}"),
@@ -89,7 +90,7 @@ def test_wrong_steps_are_refused(steps, message):
 def test_a_step_without_its_parentheses_is_refused(step):
     with pytest.raises(ValueError) as caught:
         make(ExtractText(), step)
-    assert str(caught.value) == f"recipe mine: step 2, {step!r}, {NO_STEP}"
+    assert str(caught.value) == f"recipe mine: step 2, {step.__name__}, {NO_INSTANCE % step.__name__}"
 
 
 def test_the_steps_around_the_duplicates():
@@ -248,7 +249,7 @@ def test_a_file_that_is_no_text(tmp_path):
         ),
         (
             f"{HEAD}RECIPE = Recipe(name='r', source='s', steps=(1,))\n",
-            f"--recipe mine.py: recipe r: {FIRST}",
+            f"--recipe mine.py: recipe r: step 1, 1, {NO_STEP}",
         ),
     ],
     ids=range(10),

@@ -165,7 +165,7 @@ def test_no_steps_change_nothing():
     [
         (KeepLanguage("en"), None),
         (KeepLanguage("de"), "other_language"),
-        (KeepLanguage("en", 1.1), "uncertain_language"),
+        (KeepLanguage("en", 1.0), "uncertain_language"),
     ],
 )
 def test_language(step, reason):

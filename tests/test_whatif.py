@@ -422,7 +422,7 @@ def changed_step(of, name):
         ("gopher.min_words=" + "(" * 10_000, "is no value for GopherQuality.min_words"),
         ("gopher.min_words=-1", r"GopherQuality\(min_words=-1\): expected at least 0"),
         ("gopher.min_words=200000", r"min_words=200000\): expected at most max_words, which is 100000"),
-        ("gopher.max_top_ngram=(1,)", "GopherRepetition takes no"),
+        ("gopher.max_top_ngram=(1,)", r"GopherRepetition\(max_top_ngram=\(1,\)\): expected a tuple"),
     ],
 )
 def test_rules_that_cannot_be(rule, message):

@@ -10,11 +10,13 @@ import regex
 import xxhash
 
 from curation import splitting
+from curation.rules import limits
 from curation.rules.characters import PUNCTUATION
 
 _NUMBER = regex.compile(r"\p{Nd}+([.,،٫⎖⎗⎘]{1}\p{Nd}+)?")
 _SPACE = re.compile(r"\s+")
 _TO_BLANKS = str.maketrans(dict.fromkeys(PUNCTUATION, " "))
+_MAX_HASHES = 1 << 16  # of one document; RefinedWeb's 450 x 20 are the most of any recipe
 _BATCH = 1 << 20  # hashes computed at once, of all permutations: bounds memory to a few times 8 MiB
 
 
@@ -32,6 +34,16 @@ class NearDuplicates:
     shingle: int = 5  # words
     min_similarity: float = 0.8
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        limits.at_least(self, 1, "bands", "rows", "shingle")
+        limits.shares(self, "min_similarity")
+        if self.bands * self.rows > _MAX_HASHES:
+            raise ValueError(
+                f"NearDuplicates(bands={self.bands}, rows={self.rows}): expected at most {_MAX_HASHES} hashes"
+            )
+        if not 0 <= self.seed < 1 << 32:
+            raise ValueError(f"NearDuplicates(seed={self.seed}): expected 0 to {(1 << 32) - 1}")
 
 
 def normalize(text: str) -> str:

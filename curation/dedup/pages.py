@@ -2,13 +2,14 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 
 from curation import urls
 from curation.document import Document
 
-PAGE = np.dtype([("high", "<u8"), ("low", "<u8"), ("rank", "<i8"), ("document", "<i8")])
+PAGE = np.dtype([("key", "<u8", 2), ("rank", "<i8"), ("document", "<i8")])
 DROP = np.dtype([("document", "<i8"), ("kept", "<i8")])
 _NO_DATE = np.iinfo(np.int64).min
 
@@ -30,7 +31,7 @@ class FirstOfUrl:
     """
 
 
-def key(step: NewestPage | FirstOfUrl, document: Document, number: int) -> tuple[int, int, int, int]:
+def keys(step: NewestPage | FirstOfUrl, document: Document, number: int) -> Iterator[tuple[tuple[int, int], int, int]]:
     """A document's PAGE: 128 bits of its URL, what decides (the greatest stays), and its number."""
     is_newest = isinstance(step, NewestPage)
     url = urls.normalized(document.url) if is_newest else document.url
@@ -38,14 +39,15 @@ def key(step: NewestPage | FirstOfUrl, document: Document, number: int) -> tuple
     rank = 0
     if is_newest:
         rank = _NO_DATE if document.date is None else int(document.date.timestamp() * 1e6)
-    return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big"), rank, number
+    yield (int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big")), rank, number
 
 
 def drops(keys: np.ndarray) -> np.ndarray:
     """What to drop, DROP[n], and which document stays instead, of the PAGE[k] of one partition."""
-    order = np.lexsort((keys["document"], ~keys["rank"], keys["low"], keys["high"]))  # ~ turns the order round
-    keys = keys[order]
-    starts = np.r_[True, (keys["high"][1:] != keys["high"][:-1]) | (keys["low"][1:] != keys["low"][:-1])][: len(keys)]
+    # ~ turns the order round: the greatest rank comes first.
+    keys = keys[np.lexsort((keys["document"], ~keys["rank"], keys["key"][:, 1], keys["key"][:, 0]))]
+    starts = np.ones(len(keys), bool)
+    starts[1:] = (keys["key"][1:] != keys["key"][:-1]).any(axis=1)
     first = np.maximum.accumulate(np.where(starts, np.arange(len(keys)), 0))
     found = np.empty(len(keys), DROP)
     found["document"], found["kept"] = keys["document"], keys["document"][first]

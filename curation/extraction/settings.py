@@ -2,7 +2,13 @@
 
 import dataclasses
 
+from curation.rules import limits
+
 FOCUSES = ("agreed", "balanced", "precision", "recall")
+
+
+_DAY = 86_400  # seconds of CPU for one page: more is a mistake
+_MAX = 1 << 60  # bytes that a limit of the system can say
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +27,7 @@ class Trafilatura:
     checked: bool = False  # by resiliparse's text; what is agreed always is
 
     def __post_init__(self) -> None:
+        limits.typed(self)
         if self.focus not in FOCUSES:
             raise ValueError(f"Trafilatura(focus={self.focus!r}): expected one of {', '.join(FOCUSES)}")
 
@@ -34,6 +41,9 @@ class Resiliparse:
     """
 
     main_content: bool = True
+
+    def __post_init__(self) -> None:
+        limits.typed(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +64,14 @@ class ExtractText:
     max_text: int = 4 << 20  # bytes of UTF-8
 
     def __post_init__(self) -> None:
-        for limit in ("cpu_seconds", "retry_cpu_seconds", "max_memory", "max_text"):
-            if getattr(self, limit) <= 0:
+        limits.typed(self)
+        for limit, most in (
+            ("cpu_seconds", _DAY),
+            ("retry_cpu_seconds", _DAY),
+            ("max_memory", _MAX),
+            ("max_text", _MAX),
+        ):
+            if not getattr(self, limit) > 0:
                 raise ValueError(f"ExtractText({limit}={getattr(self, limit)!r}): expected more than 0")
+            if not getattr(self, limit) <= most:
+                raise ValueError(f"ExtractText({limit}={getattr(self, limit)!r}): expected at most {most}")

@@ -9,7 +9,8 @@ What differs, and why:
 - CCNet reads the plain text of WET archives, whose first line it takes for the title; give WET archives to read what it
   read. Of HTML, here, the whole text is not asked for: extraction leaves menus out, and fewer paragraphs repeat.
 - the language is that of lid.176.ftz, the small form of the model that the program downloads.
-- nothing is looked at before extraction: pages in other languages are dropped after their paragraphs were compared.
+- pages with the bytes of an earlier one, which would lose every paragraph, are dropped before extraction (SeenPayload).
+  Nothing else is looked at there: pages in other languages are dropped after their paragraphs were compared.
 """
 
 from curation.cascade import SeenPayload

@@ -12,7 +12,8 @@ the language: one of those that have stop words, in curation/rules/stop_words.py
 - thresholds: FineWeb-2 has a file of them for each of its languages, made from statistics of that language. Those here
   are one set, wide enough for the prose of any: mean word lengths are 1.6 characters in Chinese and 8.2 in Tamil, and
   23% of what Georgian text is split into are marks and numbers. Narrow them in a copy.
-- C4's lines are of one word or more, since white space finds one in a line of Chinese, and pages of three sentences.
+- C4's lines are of one word or more, and of words of up to 10,000 characters, since white space finds one word in a
+  line of Chinese however long it is; pages are of three sentences.
 - Thai and Lao have no sentence mark for a line to end in: they need FineWebQuality(min_terminal_lines=0.0).
 - words are those of curation/splitting.py, not those of FineWeb-2's packages.
 """

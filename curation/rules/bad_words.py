@@ -3,7 +3,8 @@
 The lists of LDNOOBW are under CC-BY 4.0 and not shipped: a recipe names its list by path and sha256. To have them at
 the path that the recipes here name, below the folder that a run is started in:
 `git clone https://github.com/LDNOOBW/List-of-Dirty-Naughty-Obscene-and-Otherwise-Bad-Words lists/ldnoobw`, then check
-out the commit that C4's English list is of, 25e679f0..., and rename `en` to `en.txt`.
+out the commit that C4's English list is of, 25e679f0..., and rename `en` to `en.txt`. Multilingual C4 has the lists of
+other languages as of commit 5faf2ba4...
 """
 
 import dataclasses

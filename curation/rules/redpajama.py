@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from curation import pinned, urls
 from curation.cascade import names_above
-from curation.rules import redpajama_lines, redpajama_ngrams, redpajama_words, stop_word_lists
+from curation.rules import limits, redpajama_lines, redpajama_ngrams, redpajama_words, stop_word_lists
 from curation.rules.redpajama_words import Phrases
 from curation.rules.rule import Verdict
 from curation.text import Text
@@ -29,6 +29,9 @@ class ListFile:
     path: str
     sha256: str
 
+    def __post_init__(self) -> None:
+        limits.typed(self)
+
 
 @dataclasses.dataclass(frozen=True)
 class UrlCategory:
@@ -36,6 +39,9 @@ class UrlCategory:
 
     name: str
     domains: ListFile
+
+    def __post_init__(self) -> None:
+        limits.typed(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +59,9 @@ class RedPajamaSignals:
     stop_words: ListFile | None = None  # RedPajama-V2: stopwords-json; else spaCy's list of the text's language
     ldnoobw: ListFile | None = None  # of words and phrases, for rps_doc_ldnoobw_words
     ut1: tuple[UrlCategory, ...] = ()  # for rps_doc_ut1_blacklist: the place here of the first that lists the host
+
+    def __post_init__(self) -> None:
+        limits.typed(self)
 
     def measure(self, text: Text) -> dict[str, float]:
         """All signals; those of a text without words or lines are 0."""

@@ -14,6 +14,7 @@ from curation.rules.rule import Verdict
 from curation.text import Text
 
 _PIECE = re.compile(r" ?\w{1,16}| ?[^\w\s]{1,16}|\s{1,16}")
+_MAX_PERIOD = 1000  # tokens: each period is a look at the whole text
 _MIN_TIMES = 3  # Dolma: what stands twice is no repetition
 
 
@@ -35,6 +36,8 @@ class RepeatedTokens:
 
     def __post_init__(self) -> None:
         limits.at_least(self, 1, "min_run", "max_period")
+        if self.max_period > _MAX_PERIOD:
+            raise ValueError(f"RepeatedTokens(max_period={self.max_period}): expected at most {_MAX_PERIOD}")
         if bool(self.tokenizer) != bool(self.sha256):
             raise ValueError(f"RepeatedTokens(tokenizer={self.tokenizer!r}, sha256={self.sha256!r}): give both or none")
 
