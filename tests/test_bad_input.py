@@ -123,6 +123,7 @@ def test_flags_that_are_unknown(flag, sentence, archive, tmp_path, capsys):
     refuses(capsys, tmp_path / "out", sentence)
 
 
+@pytest.mark.slow
 def test_an_output_that_exists(archive, tmp_path, capsys):
     output = tmp_path / "out"
     assert run(archive, output) == 0
@@ -161,6 +162,7 @@ def test_a_stage_without_the_one_before(archive, tmp_path, capsys):
     assert "run pipelines.deduplicate with the same flags first" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_no_document_is_left(tmp_path, capsys):
     short = [warc_builder.response(prose.page("Too short."), url="http://short.example/")]
     (tmp_path / "short.warc.gz").write_bytes(warc_builder.archive(short))

@@ -180,6 +180,7 @@ def test_time_is_linear_in_hostile_text(rule, piece):
     assert seconds[1] < 3.2 * max(seconds[0], 0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not LISTED.is_dir(), reason="there is no folder of word lists beside this checkout")
 def test_the_list_of_c4_finds_what_its_regular_expression_finds():
     rule = BadWords(str(LISTED / "en.txt"), LDNOOBW_EN)

@@ -311,6 +311,7 @@ def crawl(tmp_path_factory):
     return files, found
 
 
+@pytest.mark.slow
 def test_every_step_does_what_the_plain_program_does(crawl, tmp_path):
     files, records = crawl
     listed = tmp_path / "bad.txt"
@@ -338,6 +339,7 @@ def test_every_step_does_what_the_plain_program_does(crawl, tmp_path):
         assert (verdict(bad_words, page.text) is None) == (not plain_c4.is_bad(page.text, plain_c4.BAD_WORDS))
 
 
+@pytest.mark.slow
 def test_the_made_archives_have_every_rule_on_both_sides(crawl):
     counts = plain_c4.collections.Counter()
     corpus = plain_c4.c4(crawl[0], plain_c4.BAD_WORDS, counts)

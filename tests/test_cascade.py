@@ -276,6 +276,7 @@ def looks():
         yield made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count, is_rejected", [(49, True), (50, False)])
 def test_the_bound_is_on_all_words_that_a_reader_sees(looks, count, is_rejected):
     body = f"<nav>{english(20)}</nav><main><p>{english(count - 20)}</p></main>"

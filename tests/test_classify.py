@@ -117,6 +117,7 @@ def test_scores_that_cannot_be_meant(min_score):
         QualityClassifier("path", "0", min_score=min_score)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", [Settings(dim=10, buckets=10_000), Settings(seed=7, dim=3, buckets=700), Settings(word_ngrams=1)]
 )

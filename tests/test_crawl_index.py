@@ -441,6 +441,7 @@ print(*sorted(outcomes))
 """
 
 
+@pytest.mark.slow
 def test_a_damaged_footer_does_not_end_the_process(tmp_path):
     """As it does where pyarrow is asked for the statistics of a column whose metadata are damaged."""
     rows = rows_of(["a.example"])

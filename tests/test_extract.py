@@ -289,6 +289,7 @@ def trapped(text=RECIPE, **limits):
     return Extractor(settings, steps=STEPS, recipe=("trapped.py", text.replace("SIGNAL", "trap"), None))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text, step, reason, value, evidence, retried",
     [

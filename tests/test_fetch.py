@@ -744,6 +744,7 @@ for thread in threads: thread.join()
 """
 
 
+@pytest.mark.slow
 def test_processes_and_threads_share_the_connections(tmp_path):
     """Three processes of two threads each, and every answer waits a little for others to come in between."""
     with Server({"/a": CONTENT}, linger=0.03) as server:

@@ -531,6 +531,7 @@ TEXTS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", [rule for rule in RULES if type(rule) in SLOW], ids=recipe.step_name)
 @given(content=TEXTS)
 @settings(max_examples=150, deadline=None)
@@ -564,6 +565,7 @@ def test_words_of_unicode(content, words):
     assert plain_words.unicode_words(Text(content)) == words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pattern", ["🇩", "a\u0301", "a'", "the ", "a b ", "[", "…", "#", "\n", "a\n\n", "…\n", "a b c d "]
 )

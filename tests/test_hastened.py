@@ -178,6 +178,7 @@ def made():
     return {(list(PAGES)[number], *setting): texts for (number, *setting), texts in found.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_a_made_page_has_the_same_text(made, name):
     for setting in SETTINGS:

@@ -103,6 +103,7 @@ def test_a_label_that_the_model_does_not_have_is_said(model):
     assert str(caught.value) == "KeepLanguage('de'): FastTextModel has no such label; of its 2 start alike: deu_Latn"
 
 
+@pytest.mark.slow
 def test_langdetect_does_not_depend_on_what_was_asked_before(monkeypatch):
     first = Langdetect().identify(MIXED)
     monkeypatch.setattr(DetectorFactory, "seed", 7)

@@ -85,20 +85,15 @@ def wrong(value, hint):
         yield from ("en", [*value], (math.nan,), (object(),), ((),), {*()})
 
 
-CASES = [
-    pytest.param(each, field.name, value, id=f"{type(each).__name__}.{field.name}={value!r}"[:70])
-    for each in specimens()
-    for field in dataclasses.fields(each)
-    for value in wrong(getattr(each, field.name), typing.get_type_hints(type(each))[field.name])
-]
-
-
-@pytest.mark.parametrize("each, name, value", CASES)
-def test_a_field_of_another_kind_is_refused(each, name, value):
-    with pytest.raises(ValueError) as caught:
-        dataclasses.replace(each, **{name: value})
-    told = str(caught.value)
-    assert type(each).__name__ in told and name in told and "expected" in told and "\n" not in told, told
+@pytest.mark.parametrize("each", list(specimens()), ids=lambda each: type(each).__name__)
+def test_a_field_of_another_kind_is_refused(each):
+    hints = typing.get_type_hints(type(each))
+    for name in names(each):
+        for value in wrong(getattr(each, name), hints[name]):
+            with pytest.raises(ValueError) as caught:
+                dataclasses.replace(each, **{name: value})
+            told = str(caught.value)
+            assert type(each).__name__ in told and name in told and "expected" in told and "\n" not in told, told
 
 
 def names(each):

@@ -147,6 +147,7 @@ def test_garbage_between_members_is_reported_and_passed_over():
     assert damages_of(found) == [(len(head), len(garbage), "damaged_record")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content, number",
     [
@@ -278,6 +279,7 @@ def test_members_in_any_part_of_a_large_file_are_found():
         assert [one.offset for one in found] == [start]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blank", [b"\n" * 200, b"\r\n" * 40_000, b"\n" * 5000])
 def test_blank_lines_between_plain_records_lose_and_double_nothing(blank):
     records = [response(b"<p>%d</p>" % number) for number in range(3)]

@@ -227,6 +227,7 @@ PIECES += [
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=24).map("".join)
 
 
+@pytest.mark.slow
 @given(text=st.one_of(TEXTS, st.text()), region=st.sampled_from(["US", "DE", "GB", "FR", ""]))
 @settings(max_examples=800, deadline=None)
 def test_replacing_twice_changes_nothing(text, region):
@@ -280,6 +281,7 @@ RUNS += [
 RUNS += ["".join(NOISE.choices("0123456789 -.(\n", k=500_000)), "".join(NOISE.choices("0123456789 \n", k=500_000))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("region", ["US", "DE"])
 @pytest.mark.parametrize("run", RUNS, ids=range(len(RUNS)))
 def test_time_is_linear(run, region):

@@ -161,6 +161,7 @@ DOLMA_EMAIL = re.compile(r"[.\s@,?!;:)(]*([^\s@]+@[^\s@,?!;:)(]+?)[.\s@,?!;:)(]?
 DOLMA_PHONE = re.compile(r"\s+\(?(\d{3})\)?[-\. ]*(\d{3})[-. ]?(\d{4})")
 
 
+@pytest.mark.slow
 @given(text=st.lists(st.sampled_from([*"a@(),.: \n", "b.", "x@y.z", "a@b.c "]), max_size=14).map("".join))
 @settings(max_examples=1000, deadline=None)
 def test_addresses_are_those_of_dolmas_pattern(text):
@@ -169,6 +170,7 @@ def test_addresses_are_those_of_dolmas_pattern(text):
     assert [(start, end) for start, end, _ in DolmaPii()._spans(Text(text))] == plain
 
 
+@pytest.mark.slow
 @given(text=st.lists(st.sampled_from(["123", "4", "5678", *"() -.\nx"]), max_size=16).map("".join))
 @settings(max_examples=1000, deadline=None)
 def test_phone_numbers_are_those_of_dolmas_pattern(text):

@@ -64,6 +64,7 @@ MIXED = st.lists(st.one_of(WORD, GAPS), max_size=40).map("".join)
 SENTENCES = st.lists(st.tuples(WORD, GAPS).map("".join), min_size=20, max_size=80).map("".join)
 
 
+@pytest.mark.slow
 @given(text=st.one_of(TINY, SPACES, MARKS, MIXED, SENTENCES, st.text(max_size=40)))
 @settings(max_examples=250, deadline=None)
 def test_any_text(text):
@@ -161,6 +162,7 @@ EDGES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(
     pieces=st.lists(st.lists(st.one_of(LETTERS, EDGES), min_size=1, max_size=8).map("".join), min_size=1, max_size=5)
 )

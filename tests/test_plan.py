@@ -65,6 +65,7 @@ def test_permutation_stays_the_same_between_versions():
     assert Permutation(10, "0/0")(np.arange(10)).tolist() == [9, 4, 8, 1, 7, 3, 5, 0, 2, 6]
 
 
+@pytest.mark.slow
 @given(sequence_length=st.integers(2, 400), batch_rows=st.integers(1, 40), seed=st.integers(0, 9))
 @settings(max_examples=40, deadline=None)
 def test_every_token_is_a_target_once_an_epoch(corpus, sequence_length, batch_rows, seed):

@@ -91,6 +91,7 @@ def test_bits_per_byte_falls(whole):
     assert entries[0]["bytes"] == sum(held_out)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_uninterrupted_one(corpus, whole, tmp_path, capsys):
     run = f"{tmp_path}/run"
     assert pretrain.main(["--corpus", corpus, "--output", run, *FLAGS, "--stop-after", "11"]) == 0
@@ -121,6 +122,7 @@ def test_a_killed_run_resumes_to_the_same(corpus, whole, tmp_path):
     assert_equal_runs(whole, run, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_signal_ends_the_step_and_saves(corpus, whole, tmp_path, monkeypatch):
     run = f"{tmp_path}/run"
     progress = report.progress
@@ -280,6 +282,7 @@ def test_a_folder_has_one_writer(corpus, tmp_path, capsys):
         refused(capsys, ["--corpus", corpus, "--output", run, *FLAGS], f"{run} is being written by another process; ")
 
 
+@pytest.mark.slow
 def test_another_machine_is_a_warning_and_a_damaged_record_an_error(whole, tmp_path, capsys):
     run = f"{tmp_path}/run"
     shutil.copytree(whole, run)

@@ -134,6 +134,7 @@ def test_any_text_is_counted(text):
     assert punkt.num_sentences(text) == len(punkt.sentences(text)) == len(nltk_tokenizer().tokenize(text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece",
     [

@@ -26,6 +26,7 @@ def records_of(found):
     return [one.data for one in found if isinstance(one, Record)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gzipped", [True, False], ids=["gzip", "plain"])
 def test_an_archive_inside_a_page_is_one_page_at_every_cut(gzipped, monkeypatch):
     """Also where a task that looks back starts to look inside that page; only a page larger than that could mislead."""

@@ -78,6 +78,7 @@ def test_command(number: int, checkout: Path, common_crawl: str):
         assert [line for line in shown if line not in README] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", re.findall(r"`python -m (tests\.benchmarks\.\w+)", README))
 def test_benchmarks_start(module: str):
     """They take minutes, and one of them a package index: here they only say what they do."""

@@ -199,6 +199,7 @@ def test_the_rule_is_what_a_slow_version_says(parts):
         assert found[name] == pytest.approx(expected, rel=1e-9, abs=1e-9), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     ["a " * 500_000, "[" * 1_000_000, "\n" * 1_000_000, "a\n" * 500_000, "a.b" * 333_333, "\u0301\u0323" * 500_000],

@@ -9,6 +9,8 @@ import pytest
 
 from pipelines import refilter, whatif
 
+pytestmark = pytest.mark.slow
+
 RAN = "ran"
 
 

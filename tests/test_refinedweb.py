@@ -164,6 +164,7 @@ def test_thresholds_that_cannot_be(make, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit",
     [

@@ -114,10 +114,12 @@ def test_as_many_characters_as_extraction_lets_through(trap):
     assert read(TRAPS[trap](4 * MIB)) == 0
 
 
+@pytest.mark.slow
 def test_all_traps_in_one_text():
     content = "\n".join(make(MIB // 64) for make in TRAPS.values())
     assert read(content) == 0
 
 
+@pytest.mark.slow
 def test_a_process_that_takes_too_long_is_ended():
     assert read("the " * MIB, cpu_seconds=1) < 0

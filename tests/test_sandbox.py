@@ -129,6 +129,7 @@ def test_a_page_over_its_cpu_time_is_a_timeout_and_the_next_page_works(box):
     assert box._child.pid != child
 
 
+@pytest.mark.slow
 def test_a_child_that_sleeps_is_a_timeout_by_the_clock(box, monkeypatch):
     """It uses no CPU, so that the interval timer never ends it."""
     monkeypatch.setattr(sandbox, "_WALL_FACTOR", 2.0)
@@ -142,6 +143,7 @@ def test_a_child_that_sleeps_is_a_timeout_by_the_clock(box, monkeypatch):
     assert box.call(REQUEST, PAGE, cpu_seconds=5) == GOOD
 
 
+@pytest.mark.slow
 def test_a_child_that_does_not_read_a_large_page_is_a_timeout_by_the_clock(box, monkeypatch):
     monkeypatch.setattr(sandbox, "_WALL_FACTOR", 2.0)
     assert box.call(REQUEST, PAGE, cpu_seconds=5) == GOOD
@@ -240,6 +242,7 @@ def test_half_an_answer_is_a_crash(obeying):
     assert found == Reply(fault="crashed", value=0, evidence="the extractor's process ended with status 0", place=1)
 
 
+@pytest.mark.slow
 def test_what_is_written_after_an_answer_is_not_taken_for_the_next_one(obeying):
     late = 'os.fork() == 0 and (time.sleep(.2), reply(b"{}", b"stray"), os._exit(0))'
     assert obeying.call(*order(late), cpu_seconds=5).fault is None
@@ -289,6 +292,7 @@ def test_a_child_starts_within_half_a_gibibyte():
         box.close()
 
 
+@pytest.mark.slow
 def test_an_extractor_over_the_memory_limit_is_a_fault_and_the_next_page_works():
     """lxml is refused memory, of which trafilatura says nothing: it finds no text."""
     box = made(max_memory=600 << 20)
@@ -370,6 +374,7 @@ def test_a_server_that_does_not_start_is_an_error_of_the_run(box, monkeypatch):
         box.call(REQUEST, PAGE, cpu_seconds=5)
 
 
+@pytest.mark.slow
 def test_the_check_that_the_message_names():
     command = [sys.executable, "-m", "curation.sandboxed", "--check"]
     found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
@@ -384,6 +389,7 @@ def test_the_server_has_one_thread():
     box.close()
 
 
+@pytest.mark.slow
 def test_a_killed_server_is_replaced_and_its_children_work_on(box):
     other = made()
     assert box.call(REQUEST, PAGE, cpu_seconds=5) == GOOD
@@ -399,6 +405,7 @@ def test_a_killed_server_is_replaced_and_its_children_work_on(box):
     assert box.call(REQUEST, PAGE, cpu_seconds=5) == GOOD
 
 
+@pytest.mark.slow
 def test_a_stopped_server_is_gone_and_the_next_call_has_another(box):
     assert box.call(REQUEST, PAGE, cpu_seconds=5) == GOOD
     child, server = box._child.pid, server_pid()
@@ -410,6 +417,7 @@ def test_a_stopped_server_is_gone_and_the_next_call_has_another(box):
     assert server_pid() != server
 
 
+@pytest.mark.slow
 def test_a_page_whose_child_is_killed_with_its_server_is_a_crash(box):
     assert box.call(REQUEST, PAGE, cpu_seconds=5) == GOOD
     os.kill(server_pid(), signal.SIGKILL)
@@ -496,6 +504,7 @@ def in_other_process(answers):
     box.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_another_process_has_its_own_server_and_child(box, monkeypatch, method):
@@ -527,6 +536,7 @@ def test_a_forked_process_that_closes_the_sandbox_leaves_the_parents_child(box):
     assert (box.call(REQUEST, PAGE, cpu_seconds=5), box._child.pid) == (GOOD, child)
 
 
+@pytest.mark.slow
 def test_a_process_forked_while_a_server_starts_can_start_its_own(box):
     """The lock that guards the start may be held by another thread at the moment of the fork."""
     fork_server._starting.acquire()
@@ -570,6 +580,7 @@ STATES = ["busy", "forked", *(pytest.param(each, marks=pytest.mark.slow) for eac
 STATES += [pytest.param(each, marks=pytest.mark.slow) for each in ("starting", "exit")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
 def test_no_process_outlives_a_killed_parent(state):
     """Whatever the child does at the moment, and whoever else has copies of the parent's files."""

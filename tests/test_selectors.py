@@ -181,6 +181,7 @@ def test_the_expressions_are_those_that_are_replaced():
     assert left_out == ["(.//article)[1]", ".//header"]
 
 
+@pytest.mark.slow
 @given(pages())
 @QUICK
 def test_finds_the_same_elements_in_the_same_order(tree):
@@ -188,6 +189,7 @@ def test_finds_the_same_elements_in_the_same_order(tree):
     assert differences(tree, {name: selector_of(name) for name in EXPRESSIONS}) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPRESSIONS)
 def test_finds_the_same_among_words_of_its_own(name):
     @given(own_pages(name))

@@ -101,6 +101,7 @@ def test_no_character_is_lost_and_a_piece_is_split_alone(text):
         assert splitting.num_sentences(text, language) <= len(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "run", ["我", "の", "ก", "แม่น้ำ ", "ا", "\u0301", "[", "。", "a ", "a.", "👍\u200d", "가", "\0", "𠀀", "'"]
 )

@@ -35,6 +35,7 @@ def test_training_gives_the_same_bytes_twice():
     assert tokens.train(TEXTS, 300) != TRAINED
 
 
+@pytest.mark.slow
 def test_training_gives_the_same_bytes_in_another_process():
     code = (
         "import hashlib; from curation import tokens; from tests.test_tokens import TEXTS; "
@@ -101,6 +102,7 @@ def test_a_text_that_says_end_of_text_does_not_end(text):
     assert ENCODER.tokenizer.decode(ids[:-1].tolist(), skip_special_tokens=False) == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size, dtype", [(1 << 16, np.uint16), ((1 << 16) + 1, np.uint32)])
 def test_the_width_of_ids_follows_the_vocabulary(size, dtype):
     encoder = tokens.load(with_vocabulary(TRAINED, size), "wide")

@@ -230,6 +230,7 @@ def rows_of(path):
 # Rules behind the steps on all documents.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", [["gopher.min_words=20"], ["gopher.min_words=240", "fineweb.max_short_lines=0.9"]])
 def test_rules_behind_the_duplicates(capsys, late, rules):
     corpus, old = late / "corpus", recipe.of_source("late.py", LATE)
