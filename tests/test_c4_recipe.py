@@ -51,40 +51,34 @@ def documents(corpus: Path) -> list[list[str]]:
     ]
 
 
-@pytest.mark.parametrize("seed", [0])
-def test_c4_is_what_a_plain_version_makes_at_any_number_of_workers(seed, tmp_path):
-    files = plain_c4.wet_files(seed, files=3, pages=80)
+def test_c4_is_what_a_plain_version_makes_at_any_number_of_workers(tmp_path):
+    files = plain_c4.wet_files(0, files=3, pages=60)
     counts: collections.Counter[str] = collections.Counter()
     expected = [list(row) for row in plain_c4.c4(files, plain_c4.BAD_WORDS, counts)]
-    assert len(expected) > 60 and {row[2] for row in expected} == {"train", "validation"}
+    assert len(expected) > 40 and {row[2] for row in expected} == {"train", "validation"}
 
-    corpora = [made(tmp_path, files, workers=workers) for workers in (1, 2, 9)]
+    corpora = [made(tmp_path, files, workers=workers) for workers in (1, 9)]
     for corpus in corpora:
         assert lines(documents(corpus)) == lines(expected)
     held = manifest.load(str(corpora[0]))
     assert all(manifest.load(str(corpus)).outputs == held.outputs for corpus in corpora)
 
-    rejected = held.ledger["rejected"]
-    assert rejected["NewestPage"] == {"same_url": counts["same_url"]} if "same_url" in counts else True
-    assert {"WetText", "MaxCharacters", "NewestPage", "C4Page", "RepeatedLines", "KeepLanguage", "BadWords"} <= set(
-        rejected
-    )
-
-
-def test_lines_that_went_are_counted(tmp_path):
-    corpus = made(tmp_path, plain_c4.wet_files(2, files=2, pages=40), workers=2)
-    signals = [dict(row) for row in pq.read_table(corpus / "documents")["signals"].to_pylist()]
-    assert all(
-        {"global_duplicate_lines", "local_duplicate_lines", "num_sentences"} <= found.keys() for found in signals
-    )
-    assert sum(found["global_duplicate_lines"] for found in signals) > 0
-
-
-@pytest.mark.parametrize("name", ["c4_t5"])
-def test_the_other_dialects_run_on_wet(name, tmp_path):
-    corpus = made(tmp_path, plain_c4.wet_files(3, files=2, pages=40), workers=2, name=name)
-    held = manifest.load(str(corpus))
-    assert held.ledger["read"] == 80 and held.num_documents > 10
+    signals = [dict(row) for row in pq.read_table(corpora[0] / "documents")["signals"].to_pylist()]
+    assert all({"global_duplicate_lines", "local_duplicate_lines", "num_sentences"} <= each.keys() for each in signals)
+    assert sum(each["global_duplicate_lines"] for each in signals) > 0
+    rejected = {step: sum(reasons.values()) for step, reasons in held.ledger["rejected"].items()}
+    assert rejected == {
+        "BadWords": counts["bad_words"],
+        "C4Page": counts["lorem_ipsum"] + counts["curly_bracket"] + counts["too_few_sentences"],
+        "KeepLanguage": counts["language"],
+        "MaxCharacters": counts["too_long"],
+        "MinSentences": counts["too_few_sentences_left"],
+        "NewestPage": counts["old_page"],
+        "RepeatedLines": counts["empty"],
+        # What follows a line `WARC/1.0` inside a page is a page without a URL there, and nothing here.
+        "WetText": rejected["WetText"],
+        "response": counts["no_text"],
+    }
 
 
 def test_every_page_is_replayed_as_far_as_it_alone_can_say(tmp_path):

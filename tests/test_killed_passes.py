@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 def uninterrupted(tmp_path_factory):
     """The flags of a run by C4's recipe over WET archives, and the corpus that it makes."""
     folder = tmp_path_factory.mktemp("c4")
-    for name, content in plain_c4.wet_files(0, files=3, pages=80).items():
+    for name, content in plain_c4.wet_files(0, files=3, pages=40).items():
         (folder / name).write_bytes(content)
     bad_words = "\n".join(plain_c4.BAD_WORDS).encode()
     (folder / "words.txt").write_bytes(bad_words)
@@ -33,7 +33,7 @@ def uninterrupted(tmp_path_factory):
     return flags, folder / "corpus"
 
 
-@pytest.mark.parametrize("seen", ["filtered/*", "work/*/pass-0/*", "work/*/pass-1/*", "documents/*", "tokens/*"])
+@pytest.mark.parametrize("seen", ["work/*/pass-0/*", "work/*/pass-1/*"])
 def test_killed_with_two_workers_in_any_pass(seen, uninterrupted, tmp_path):
     """SIGKILL as soon as the files appear; the next start gives the bytes of a run that was not killed."""
     flags, corpus = uninterrupted

@@ -8,8 +8,7 @@ import pytest
 
 from curation import recipe, walk
 from curation.document import Document
-from pipelines import curate, recipes
-from tests.conftest import SAMPLE
+from pipelines import recipes
 
 NAMES = recipes._names()
 
@@ -195,10 +194,3 @@ def test_a_rule_of_ones_own_decides(own):
     assert ends[0].outcome.signals["river_mentions"] == 3
     rejection = ends[1].outcome
     assert (rejection.step, rejection.reason, rejection.value) == ("OnTheRiver", "off_the_river", 0)
-
-
-@pytest.mark.slow
-def test_a_recipe_of_ones_own_runs_on_the_sample_crawl(own, tmp_path, capsys):
-    flags = ["--input", f"{SAMPLE}/*.warc.gz", "--vocab-size", "1024", "--recipe", str(own)]
-    assert curate.main([*flags, "--output", str(tmp_path / "mine")]) == 0
-    assert "off_the_river" in capsys.readouterr().out
