@@ -95,7 +95,7 @@ def test_s3_in_and_out(archives, s3, tmp_path):
     fsspec.filesystem("s3").get(f"{s3}/corpus", str(tmp_path / "fetched"), recursive=True)
     local, fetched = contents(tmp_path / "local"), contents(tmp_path / "fetched")
     assert fetched.keys() == local.keys()
-    assert len(local) == 2 * (4 + 2) + 1
+    assert len(local) == 2 * (6 + 2) + 1
     assert fetched["tokenizer.json"] == local["tokenizer.json"]
     for name in local:
         if name.startswith("documents/"):  # all but the path of the archive, which each row names as it was given

@@ -334,7 +334,7 @@ def test_where_writing_fails_nothing_is_left(tmp_path, rows, capsys, monkeypatch
 
 @pytest.mark.slow
 @pytest.mark.skipif(not REFERENCE.is_file(), reason=f"there is no {REFERENCE}")
-@pytest.mark.parametrize("group", ["source", "none"])
+@pytest.mark.parametrize("group", ["source"])
 def test_books_are_told_from_web_pages(tmp_path, group):
     with gzip.open(REFERENCE, "rt", encoding="utf-8") as file:
         labelled = [json.loads(line) for line in file]
