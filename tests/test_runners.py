@@ -114,7 +114,7 @@ def test_s3_in_and_out(archives, s3, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", ["2"])
 def test_google_cloud_storage_in_and_out(gcs, workers, sample_flags, sample_corpus, tmp_path):
     """One worker, in this process, or two of their own make of a bucket what a local run makes of a folder."""
     for path in Path(sample_flags[1]).parent.glob("*.warc.gz"):
