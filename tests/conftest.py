@@ -3,8 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from pipelines import curate
+
+# Timing decides no test: an example may take as long as a busy machine makes it.
+settings.register_profile("patient", settings.get_profile(settings.get_current_profile_name()), deadline=None)
+settings.load_profile("patient")
 
 SAMPLE = Path(__file__).parent / "sample_crawl"
 

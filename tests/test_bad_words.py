@@ -2,7 +2,6 @@ import dataclasses
 import hashlib
 import random
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from curation import urls
 from curation.rules.bad_words import ALLOWED, LDNOOBW_EN, BadWords
 from curation.text import Text
+from tests.cpu_limit import cpu_limit
 
 LISTED = Path(__file__).parents[2] / "shared" / "data" / "lists" / "ldnoobw"
 WORDS = ["flurbish", "grackle nob", "snark-weasel", "2 grackles 1 nob", "🖖", "b.o.g", "Capital", "ägg", ":-p", "a"]
@@ -171,13 +171,9 @@ def test_another_list_is_an_error(tmp_path, rule):
 
 @pytest.mark.parametrize("piece", ["grackle nob ", "a a ", "🖖", "grackle ", "2 grackles 1 ", ":-", "snark-", "x"])
 def test_time_is_linear_in_hostile_text(rule, piece):
-    seconds = []
-    for size in (200_000, 400_000):
-        text = Text("grackle nobs 2 1 snark weasel b o g p " + piece * (size // len(piece)) + "x")
-        start = time.process_time()
+    text = Text("grackle nobs 2 1 snark weasel b o g p " + piece * (1_000_000 // len(piece)) + "x")
+    with cpu_limit():
         rule.measure(text)
-        seconds.append(time.process_time() - start)
-    assert seconds[1] < 3.2 * max(seconds[0], 0.05)
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 import hashlib
 import itertools
-import time
 
 import pytest
 from hypothesis import given
@@ -16,6 +15,7 @@ from curation.rules.wet_text import WetText
 from curation.sources import Task
 from curation.text import Text
 from tests import plain_c4
+from tests.cpu_limit import cpu_limit
 
 LINE = "The river rose again today."
 FILLER = "\n".join([LINE, "The bridge fell down today.", "Nobody was there to see."])
@@ -364,13 +364,9 @@ def test_any_text_has_signals(rule, text):
     "piece", ["[", "[1", "a ", "a b c d e.\n", "\n", "{", "[edit", "a. ", "WARC\n", "[citation needed"]
 )
 def test_time_is_linear_in_hostile_text(rule, piece):
-    seconds = []
-    for size in (60_000, 120_000):
-        text = piece * (size // len(piece))
-        start = time.process_time()
+    text = piece * (300_000 // len(piece))
+    with cpu_limit():
         outcome(rule, text) if hasattr(rule, "edit") else verdict(rule, text)
-        seconds.append(time.process_time() - start)
-    assert seconds[1] < 3.2 * max(seconds[0], 0.05)
 
 
 @pytest.mark.parametrize(

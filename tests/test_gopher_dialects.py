@@ -5,7 +5,6 @@ import dataclasses
 import functools
 import itertools
 import statistics
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +19,7 @@ from curation.rules.gopher_curator import CuratorGopherQuality, CuratorGopherRep
 from curation.rules.gopher_dclm import DclmGopherQuality, DclmGopherRepetition
 from curation.rules.gopher_dolma import DolmaGopher
 from curation.text import Text
+from tests.cpu_limit import cpu_limit
 
 DIALECTS = {
     "datatrove": (GopherQuality(), GopherRepetition()),
@@ -571,10 +571,9 @@ def test_words_of_unicode(content, words):
 )
 def test_a_long_run_takes_no_more_than_seconds(pattern):
     content = (pattern * 200_000)[:200_000]
-    start = time.process_time()
-    for rule in RULES[2:]:  # datatrove's words are spaCy's: tests/test_rule_traps.py
-        rule.measure(Text(content))
-    assert time.process_time() - start < 5
+    with cpu_limit():
+        for rule in RULES[2:]:  # datatrove's words are spaCy's: tests/test_rule_traps.py
+            rule.measure(Text(content))
 
 
 @pytest.mark.parametrize("rule", [*RULES, FineWebQuality(), C4Lines()], ids=recipe.step_name)

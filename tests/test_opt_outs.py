@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +7,7 @@ from curation.licences import short_name
 from curation.opt_outs import OptOuts
 from curation.reading import http_message
 from curation.reading.http_message import Message
+from tests.cpu_limit import cpu_limit
 
 BY = "https://creativecommons.org/licenses/by/4.0/"
 
@@ -241,10 +240,9 @@ TRAPS += [
 
 @pytest.mark.parametrize("trap", TRAPS, ids=range(len(TRAPS)))
 def test_time_is_linear(trap):
-    start = time.process_time()
-    for end in ("", ">", '">', "\"'>"):
-        opt_outs.read(MARKED + trap * (500_000 // len(trap)) + end)
-    assert time.process_time() - start < 8
+    with cpu_limit():
+        for end in ("", ">", '">', "\"'>"):
+            opt_outs.read(MARKED + trap * (500_000 // len(trap)) + end)
 
 
 @given(st.lists(st.sampled_from([*TRAPS[:14], ">", '"', "'", "-->", ANCHOR, META, JSON, "=", "&amp;", "é", "\x00"])))

@@ -1,6 +1,5 @@
 import itertools
 import re
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 from curation import pii
 from curation.pii import DolmaPii, ReplacePii
 from curation.text import Text
+from tests.cpu_limit import cpu_limit
 
 FIRST, SECOND = "email@example.com", "firstname.lastname@example.org"
 IPS = ReplacePii().ips
@@ -180,6 +180,6 @@ def test_phone_numbers_are_those_of_dolmas_pattern(text):
 
 @pytest.mark.parametrize("run", ["@", "a", " ", "a@b.c ", "1 ", " 123", "-", "1.1.1.1.", " 123-----", "a a@"])
 def test_dolma_takes_linear_time(run):
-    text, start = Text(run * (1_000_000 // len(run))), time.process_time()
-    assert len(DolmaPii().edit(text)) < 4_000_000
-    assert time.process_time() - start < 5
+    text = Text(run * (1_000_000 // len(run)))
+    with cpu_limit():
+        assert len(DolmaPii().edit(text)) < 4_000_000

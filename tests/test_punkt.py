@@ -1,7 +1,6 @@
 import functools
 import importlib
 import random
-import time
 
 import pytest
 from hypothesis import example, given, settings
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
 
 from curation import punkt
+from tests.cpu_limit import cpu_limit
 
 WORDS = [
     "Mr",
@@ -163,14 +163,9 @@ def test_any_text_is_counted(text):
     ],
 )
 def test_time_is_linear_in_hostile_text(piece):
-    """Measured on twice the text: quadratic time would be four times as much."""
-    seconds = []
-    for size in (100_000, 200_000):
-        text = "Mr. Bach slept. " + piece * (size // len(piece))
-        start = time.process_time()
+    text = "Mr. Bach slept. " + piece * (500_000 // len(piece))
+    with cpu_limit():
         punkt.num_sentences(text)
-        seconds.append(time.process_time() - start)
-    assert seconds[1] < 3.2 * max(seconds[0], 0.05)
 
 
 def test_another_model_is_an_error(monkeypatch):

@@ -6,7 +6,6 @@ import hashlib
 import math
 import re
 import string
-import time
 import unicodedata
 
 import pytest
@@ -17,6 +16,7 @@ from curation.rules import stop_word_lists
 from curation.rules.redpajama import ListFile, RedPajamaSignals, UrlCategory
 from curation.text import Text
 from tests import prose
+from tests.cpu_limit import cpu_limit
 
 RULE = RedPajamaSignals()
 PREFIX = "rps_doc_"
@@ -205,6 +205,5 @@ def test_the_rule_is_what_a_slow_version_says(parts):
     ["a " * 500_000, "[" * 1_000_000, "\n" * 1_000_000, "a\n" * 500_000, "a.b" * 333_333, "\u0301\u0323" * 500_000],
 )
 def test_time_is_linear_in_the_text(text):
-    start = time.perf_counter()
-    RULE.measure(Text(text))
-    assert time.perf_counter() - start < 5
+    with cpu_limit():
+        RULE.measure(Text(text))

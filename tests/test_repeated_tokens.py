@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import random
-import time
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from curation import tokens
 from curation.rules.repeated_tokens import RepeatedTokens, longest_run
 from curation.text import Text
+from tests.cpu_limit import cpu_limit
 
 LETTERS = "abcdefghijklmnop"
 
@@ -123,6 +123,5 @@ def test_settings_that_cannot_be(fields, message):
 @pytest.mark.parametrize("unit", ["[", "a ", "A\n", "\n", "ab", "字", "a b c d e f g h i j k l m n ", "\u0301"])
 def test_long_texts_take_linear_time(unit):
     content = (unit * 500_000)[:500_000]
-    began = time.process_time()
-    RepeatedTokens().measure(Text(content))
-    assert time.process_time() - began < 5
+    with cpu_limit():
+        RepeatedTokens().measure(Text(content))

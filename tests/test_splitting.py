@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +8,7 @@ from curation.rules.c4 import C4Lines
 from curation.rules.gopher import GopherQuality
 from curation.rules.stop_words import STOP_WORDS
 from curation.text import Text
+from tests.cpu_limit import cpu_limit
 
 CHINESE = "昨天晚上河水上涨，冲走了旧桥。我们去看看？"
 JAPANESE = "夜のうちに川が増水し、古い橋を押し流した。誰も気づかなかった。"
@@ -108,10 +107,9 @@ def test_no_character_is_lost_and_a_piece_is_split_alone(text):
 def test_time_is_linear(run):
     """200,000 characters of one kind; where time is quadratic they take minutes."""
     text = (run * 200_000)[:200_000]
-    start = time.process_time()
-    splitting.num_words(text, "th")
-    splitting.num_sentences(text, "zh")
-    assert time.process_time() - start < 10
+    with cpu_limit():
+        splitting.num_words(text, "th")
+        splitting.num_sentences(text, "zh")
 
 
 @pytest.mark.parametrize("language, content", [("zh", CHINESE), ("ja", JAPANESE), ("th", THAI), ("ar", ARABIC)])
