@@ -15,10 +15,11 @@ from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions,
 from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
+from apache_beam.transforms import environments
 
 from curation import fork_server
 from curation.storage import StorageError
-from pipelines import options, tasks
+from pipelines import options, tasks, workers
 
 _OURS = re.compile(r"\b(?:StorageError|Unreadable|PermissionError): (.*?)(?: \[while running .*)?$", re.MULTILINE)
 _ERRNO = re.compile(r"^\[Errno \d+\] ")
@@ -42,14 +43,14 @@ def run(
         return
     runner: beam.runners.PipelineRunner | None = None
     if options.is_local(beam_options):
-        workers = min(args.workers, max(len(step.tasks) for step in rounds))
-        in_threads = in_children and workers <= _MOST_THREADS
+        count = min(args.workers, max(len(step.tasks) for step in rounds))
+        in_threads = in_children and count <= _MOST_THREADS
         if in_threads:
             fork_server.start()  # it loads its libraries while Beam gets ready
-        runner = _local_runner(beam_options, workers, in_threads=in_threads)
+        runner = _local_runner(beam_options, count, in_threads=in_threads)
     try:
         with beam.Pipeline(runner=runner, options=beam_options) as pipeline:
-            tasks.build(pipeline, rounds, args.access)
+            tasks.build(pipeline, rounds, args.access, shuffle=options.shuffles(args, beam_options))
     except Exception as error:
         raise _explained(error) from error
 
@@ -94,17 +95,19 @@ def is_dry_run(beam_options: PipelineOptions) -> bool:
     return bool(beam_options.view_as(TestOptions).dry_run)
 
 
-def _local_runner(beam_options: PipelineOptions, workers: int, *, in_threads: bool) -> fn_runner.FnApiRunner:
+def _local_runner(beam_options: PipelineOptions, count: int, *, in_threads: bool) -> fn_runner.FnApiRunner:
     """Beam's own local runner, pinned: its default first tries to download another one."""
     logging.getLogger("apache_beam").setLevel(logging.ERROR)
     direct = beam_options.view_as(DirectOptions)
-    direct.direct_num_workers = workers
-    several = "multi_threading" if in_threads else "multi_processing"
-    direct.direct_running_mode = "in_memory" if workers == 1 else several
+    direct.direct_num_workers = count
+    direct.direct_running_mode = "multi_threading" if in_threads and count > 1 else "in_memory"
+    environment = None
+    if count > 1 and not in_threads:  # Beam's "multi_processing", but for the command
+        environment = environments.SubprocessSDKEnvironment.from_command_string(workers.start())
     # Without provision info the worker processes see none of the options (such as an S3 endpoint).
     encoded = JobServiceHandle.encode_pipeline_options(beam_options.get_all_options())
     info = fn_runner.ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded))
-    return fn_runner.FnApiRunner(provision_info=info)
+    return fn_runner.FnApiRunner(environment, provision_info=info)
 
 
 def _explained(error: Exception) -> Exception:

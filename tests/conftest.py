@@ -1,17 +1,32 @@
-"""What several tests share: the sample crawl, curated once."""
+"""What several tests share: the sample crawl, curated once, and the process that extraction's children come from."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import settings
 
-from pipelines import curate
+from curation import fork_server
+from pipelines import curate, extract
 
 # Timing decides no test: an example may take as long as a busy machine makes it.
 settings.register_profile("patient", settings.get_profile(settings.get_current_profile_name()), deadline=None)
 settings.load_profile("patient")
 
 SAMPLE = Path(__file__).parent / "sample_crawl"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_fork_server() -> Iterator[None]:
+    """Stages leave it running: it takes two seconds to load what a run's children need, and they are forked for each.
+
+    That it ends when it is told to, and with its parent, is what test_sandbox is about.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extract, "fork_server", SimpleNamespace(stop=lambda: None))
+        yield
+    fork_server.stop()
 
 
 @pytest.fixture(scope="session")

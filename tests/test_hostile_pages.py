@@ -151,9 +151,12 @@ def curated(folder, payloads):
     assert of_source("short.py", recipe).extraction[0].cpu_seconds == CPU_SECONDS
     (folder / "short.py").write_text(recipe)
     records = [warc_builder.response(payload, url=url, content_type="text/html") for url, payload in payloads.items()]
-    (folder / "a.warc.gz").write_bytes(b"".join(warc_builder.member(record, level=1) for record in records))
-    flags = ["--input", f"{folder}/a.warc.gz", "--output", f"{folder}/out", "--recipe", f"{folder}/short.py"]
-    assert curate.main([*flags, "--workers", "1", "--vocab-size", "300"]) == 0
+    members = [warc_builder.member(record, level=1) for record in records]
+    half = len(members) // 4 * 2  # a hostile page and the good one behind it stay together
+    for name, some in (("a", members[:half]), ("b", members[half:])):
+        (folder / f"{name}.warc.gz").write_bytes(b"".join(some))
+    flags = ["--input", f"{folder}/*.warc.gz", "--output", f"{folder}/out", "--recipe", f"{folder}/short.py"]
+    assert curate.main([*flags, "--workers", "2", "--vocab-size", "300"]) == 0
     documents = pq.read_table(folder / "out/filtered").to_pylist()
     rejected = pq.read_table(folder / "out/rejected").to_pylist()
     ledger = manifest.load(str(folder / "out")).ledger

@@ -1,17 +1,12 @@
 """C4 is made in several passes; a run that is killed in any of them goes on to the same bytes."""
 
 import hashlib
-import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
 
 from curation import recipe
 from pipelines import curate
-from tests import plain_c4
+from tests import killing, plain_c4
 
 pytestmark = pytest.mark.slow
 
@@ -33,22 +28,11 @@ def uninterrupted(tmp_path_factory):
     return flags, folder / "corpus"
 
 
-@pytest.mark.parametrize("seen", ["work/*/pass-0/*", "work/*/pass-1/*"])
-def test_killed_with_two_workers_in_any_pass(seen, uninterrupted, tmp_path):
-    """SIGKILL as soon as the files appear; the next start gives the bytes of a run that was not killed."""
+@pytest.mark.parametrize(
+    "seen, exchange",
+    [(["work/*/pass-0/*", "work/*/pass-1/*"], "files"), (["work/*/pass-0/documents/*"], "shuffle")],
+)
+def test_killed_with_two_workers_in_every_pass(seen, exchange, uninterrupted, tmp_path):
+    """SIGKILL as soon as files of a pass appear, and again in the next."""
     flags, corpus = uninterrupted
-    output = tmp_path / "out"
-    command = [sys.executable, "-m", "pipelines.curate", *flags, "--output", str(output), "--workers", "2"]
-    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not any(output.glob(seen)):
-        assert run.poll() is None
-        time.sleep(0.005)
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    assert not (output / "manifest.json").exists()
-    time.sleep(3)  # for the workers to see that it is gone
-    assert curate.main([*flags, "--output", str(output), "--workers", "2"]) == 0
-    for expected in sorted(corpus.rglob("*.*")):
-        if expected.is_file() and expected.name != "manifest.json":
-            assert (output / expected.relative_to(corpus)).read_bytes() == expected.read_bytes()
-    shutil.rmtree(output)
+    killing.killed_and_finished(seen, [*flags, "--exchange", exchange], tmp_path / "out", corpus)

@@ -1,7 +1,6 @@
 """What is kept, what is made anew and what is refused when a command is started again."""
 
 import fcntl
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import pytest
 from curation import manifest
 from curation.recipe import read_source
 from pipelines import curate, deduplicate, extract, tokenize
-from tests import prose, warc_builder
+from tests import killing, prose, warc_builder
 from tests.conftest import SAMPLE
 
 pytestmark = pytest.mark.slow
@@ -94,14 +93,15 @@ def test_another_vocabulary_between_does_not_leave_its_tokenizer(flags, tmp_path
     assert manifest.load(f"{tmp_path}/out").tokenizer["vocab_size"] == 300
 
 
-@pytest.mark.parametrize("name", ["thesis.txt", "documents/thesis.txt", "tokens/notes"])
-def test_overwrite_removes_nothing_that_is_not_ours(name, flags, tmp_path, capsys):
+def test_overwrite_removes_nothing_that_is_not_ours(flags, tmp_path, capsys):
     assert curate.main(flags) == 0
-    (tmp_path / "out" / name).write_text("chapter one")
-    before = sorted((tmp_path / "out").rglob("*"))
-    assert curate.main([*flags, "--overwrite"]) == 1
-    assert f"holds {name}, which is no part of a corpus" in capsys.readouterr().err
-    assert sorted((tmp_path / "out").rglob("*")) == before
+    for name in ("thesis.txt", "documents/thesis.txt", "tokens/notes"):
+        (tmp_path / "out" / name).write_text("chapter one")
+        before = sorted((tmp_path / "out").rglob("*"))
+        assert curate.main([*flags, "--overwrite"]) == 1
+        assert f"holds {name}, which is no part of a corpus" in capsys.readouterr().err
+        assert sorted((tmp_path / "out").rglob("*")) == before
+        (tmp_path / "out" / name).unlink()
 
 
 def test_two_runs_do_not_share_a_folder(flags, tmp_path, capsys):
@@ -142,24 +142,9 @@ def test_a_language_without_stop_words_is_refused(flags, capsys):
     assert "GopherQuality has stop words for af, " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("stage", ["filtered", "tokens"])  # between them: test_killed_passes
-def test_killed_with_two_workers_in_any_stage(stage, sample_corpus, sample_flags, tmp_path):
-    """SIGKILL as soon as the folder appears; the next start gives the bytes of a run that was not killed."""
-    output = tmp_path / "out"
-    command = [sys.executable, "-m", "pipelines.curate", *sample_flags, "--output", str(output), "--workers", "2"]
-    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not any((output / stage).glob("*")):
-        assert run.poll() is None
-        time.sleep(0.005)
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    assert not (output / "manifest.json").exists()
-    time.sleep(3)  # for the workers to see that it is gone
-    assert curate.main([*sample_flags, "--output", str(output), "--workers", "2"]) == 0
-    for expected in sorted(sample_corpus.rglob("*.*")):
-        if expected.is_file() and expected.name != "manifest.json":
-            assert (output / expected.relative_to(sample_corpus)).read_bytes() == expected.read_bytes()
-    shutil.rmtree(output)
+def test_killed_with_two_workers_in_every_stage(sample_corpus, sample_flags, tmp_path):
+    """SIGKILL as soon as the first stage's files appear, and again the last one's; between them: test_killed_passes."""
+    killing.killed_and_finished(["filtered/*", "tokens/*"], sample_flags, tmp_path / "out", sample_corpus)
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path):

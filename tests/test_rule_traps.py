@@ -2,7 +2,9 @@
 million characters would take minutes or hours, and is stopped; how fast what is linear is decides nothing.
 """
 
+import os
 import random
+import struct
 import subprocess
 import sys
 
@@ -70,8 +72,7 @@ TRAPS = {
 }
 LONG_PATTERNS = ("'['", "'a\\n'", "'the '", "'a@'", "a bracket and digits", "Thue-Morse")
 READ = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[1]), int(sys.argv[1])))
+import os, resource, struct, sys
 from curation.language import identify
 from curation.pii import ReplacePii
 from curation.rules.c4 import C4Lines
@@ -82,45 +83,79 @@ from curation.rules.gopher_dclm import DclmGopherQuality, DclmGopherRepetition
 from curation.rules.gopher_dolma import DolmaGopher
 from curation.text import Text
 
-content = sys.stdin.buffer.read().decode()
-text = Text(content)
-every_line = C4Lines(end_mark=False, min_words=0, max_word_length=1 << 30)
-for rule in (GopherRepetition(), GopherQuality(), C4Lines(end_mark=False), every_line):
-    rule.measure(text)
-others = (DclmGopherQuality, DclmGopherRepetition, DolmaGopher, CuratorGopherQuality, CuratorGopherRepetition)
-for dialect in others if sys.argv[2] == "all" else ():
-    dialect().measure(text)
-FineWebQuality().measure(Text(content))
-for step in (C4Lines(end_mark=False), ReplacePii()):
-    step.edit(text)
-identify(content)
+OTHERS = DclmGopherQuality, DclmGopherRepetition, DolmaGopher, CuratorGopherQuality, CuratorGopherRepetition
+
+def read(content, dialects):
+    text = Text(content)
+    every_line = C4Lines(end_mark=False, min_words=0, max_word_length=1 << 30)
+    for rule in (GopherRepetition(), GopherQuality(), C4Lines(end_mark=False), every_line):
+        rule.measure(text)
+    for dialect in dialects:
+        dialect().measure(text)
+    FineWebQuality().measure(Text(content))
+    for step in (C4Lines(end_mark=False), ReplacePii()):
+        step.edit(text)
+    identify(content)
+
+read("The models are loaded once.", OTHERS)
+while header := sys.stdin.buffer.read(16):
+    cpu_seconds, every_rule, size = struct.unpack("<iiq", header)
+    content = sys.stdin.buffer.read(size)
+    if not (pid := os.fork()):
+        status = 1
+        try:
+            resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+            read(content.decode(), OTHERS if every_rule else ())
+            status = 0
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        os._exit(status)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    sys.stdout.buffer.write(struct.pack("<i", status))
+    sys.stdout.buffer.flush()
 """
+# A process with more cannot be forked safely.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 
 
-def read(content, cpu_seconds=CPU_SECONDS, *, rules="all"):
-    """The exit status of a process that takes a text through every rule; negative where its time ran out."""
-    command = [sys.executable, "-c", READ, str(cpu_seconds), rules]
-    return subprocess.run(command, input=content.encode(), check=False).returncode
+@pytest.fixture(scope="module")
+def read():
+    """Gives the exit status of a process that takes a text through every rule; negative where its time ran out.
+
+    Each text has a process of its own, forked from one that has loaded the rules.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", READ], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **ONE_THREAD}
+    ) as server:
+
+        def status(content, cpu_seconds=CPU_SECONDS, *, rules="all"):
+            encoded = content.encode()
+            server.stdin.write(struct.pack("<iiq", cpu_seconds, rules == "all", len(encoded)) + encoded)
+            server.stdin.flush()
+            return struct.unpack("<i", server.stdout.read(4))[0]
+
+        yield status
+        server.stdin.close()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trap", TRAPS)
-def test_half_a_million_characters(trap):
+def test_half_a_million_characters(trap, read):
     assert read(TRAPS[trap](MIB // 2), CPU_SECONDS // 2) == 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trap", LONG_PATTERNS)
-def test_as_many_characters_as_extraction_lets_through(trap):
+def test_as_many_characters_as_extraction_lets_through(trap, read):
     assert read(TRAPS[trap](4 * MIB), rules="fineweb") == 0
 
 
 @pytest.mark.slow
-def test_all_traps_in_one_text():
+def test_all_traps_in_one_text(read):
     content = "\n".join(make(MIB // 64) for make in TRAPS.values())
     assert read(content) == 0
 
 
 @pytest.mark.slow
-def test_a_process_that_takes_too_long_is_ended():
+def test_a_process_that_takes_too_long_is_ended(read):
     assert read("the " * MIB, cpu_seconds=1) < 0
