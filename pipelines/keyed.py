@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from curation import parts, storage
+from curation import parts
 from curation.document import Document
 from curation.sources import Task
 from pipelines import exchange, progress
@@ -30,13 +30,13 @@ class Keyed:
 def write_keys(task: Task, *, run: Run, number: int, how: Keyed) -> int:
     """Sends the keys of a part's documents to the partitions that they fall into."""
     path = run.pass_work(number, "keys", task.part)
-    if storage.exists(path):
+    if exchange.is_sent(path):
         return 0
     (step,) = run.recipe.passes[number].looks
-    batches = [np.empty(0, how.key)]
+    batches, ids = [np.empty(0, how.key)], run.ids
     with progress.reporting(run.progress, how.what, task.number) as report:
         for count, document in enumerate(parts.documents(run.pass_input(number, task.number)), 1):
-            name = run.ids.number(task.number, document.offset)
+            name = ids.number(task.number, document.offset)
             batches.append(np.array(list(how.keys(step, document, name)), how.key))
             report(count, count, (document.offset - task.start) / (task.stop - task.start))
     keys, partitions = np.concatenate(batches), run.num_partitions(how.parts)
@@ -47,7 +47,7 @@ def write_keys(task: Task, *, run: Run, number: int, how: Keyed) -> int:
 def write_drops(partition: int, *, run: Run, number: int, how: Keyed) -> int:
     """Sends what to drop of one partition to the parts that hold it."""
     path = run.pass_work(number, "drops", f"{partition:05d}")
-    if storage.exists(path):
+    if exchange.is_sent(path):
         return 0
     senders = [run.pass_work(number, "keys", task.part) for task in run.tasks]
     drops = how.drops(exchange.receive(senders, partition, how.key))
@@ -59,9 +59,10 @@ def rounds(run: Run, number: int, how: Keyed) -> list[Round]:
     """From keys to what is dropped; each round passes over what it finds made."""
     known = functools.partial(functools.partial, run=run, number=number, how=how)
     partitions = range(run.num_partitions(how.parts))
+    keys, drops = run.pass_work(number, "keys"), run.pass_work(number, "drops")
     return [
-        Round(how.what, run.tasks, known(write_keys)),
-        Round(f"repeated {how.what}", partitions, known(write_drops)),
+        Round(how.what, run.tasks, known(write_keys), sends=(keys,)),
+        Round(f"repeated {how.what}", partitions, known(write_drops), sends=(drops,), receives=(keys,)),
     ]
 
 

@@ -1,9 +1,11 @@
 """The flags that all stages share, and Beam's beside them."""
 
 import argparse
+import dataclasses
 import itertools
 import os
 from collections.abc import Sequence
+from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -17,6 +19,15 @@ _SELECTIONS = {
     "mime": "only pages of these detected media types, by the crawl's index",
 }
 _S3 = ("s3_endpoint_url", "s3_region_name", "s3_access_key_id", "s3_secret_access_key", "s3_session_token")
+EXCHANGES = ("files", "shuffle")
+EXCHANGE = (
+    "how keys go from part to part: as files beside --output, or through the runner's shuffle, where a run that was "
+    "stopped sends them again (default: files on this machine, shuffle with another --runner)"
+)
+MAX_LINKS = (
+    "pairs of duplicates that one task makes clusters of, at 200 bytes each; more take rounds over all workers "
+    "(default: 10000000)"
+)
 _LOCAL_RUNNERS = {None, "DirectRunner", "FnApiRunner", "SwitchingDirectRunner"}
 
 
@@ -31,6 +42,7 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
     )
     add = result.add_argument
     _add_input(result)
+    _add_against(result)
     add("--output", required=True, metavar="DIR", help="the corpus folder; a run that was stopped goes on in it")
     add("--recipe", default="fineweb", help="a recipe's name, or the path of a Python file (default: fineweb)")
     add("--language", metavar="CODE", help="keep this language, such as de (default: the recipe's)")
@@ -46,6 +58,9 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
     add("--validation-share", type=float, default=0.01, metavar="X", help="share of hosts held out (default: 0.01)")
     add("--workers", type=int, default=None, metavar="N", help="tasks at once (default: all cores)")
     add("--task-mib", type=int, metavar="N", help="MiB of archive in a task (default: by the input's size, 1 to 64)")
+    add("--index", metavar="DIR", help="of earlier corpora, made by pipelines.index: what duplicates them is rejected")
+    add("--exchange", choices=EXCHANGES, help=EXCHANGE)
+    add("--max-links", type=int, default=10_000_000, metavar="N", help=MAX_LINKS)
     add("--allow-truncated", action="store_true", help="curate what is whole of archives that end in mid-record")
     add("--overwrite", action="store_true", help="remove the corpus that is in --output first")
     add("--dry-run", action="store_true", help="say files, bytes, tasks, time and cost, and stop")
@@ -83,6 +98,31 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     add("--retry-wait", type=float, default=1.0, metavar="S", help="seconds before the second try, doubled each time")
 
 
+def _add_against(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("evaluation sets that documents are compared with")
+    add = group.add_argument
+    add(
+        "--against",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE",
+        help="JSON lines (.jsonl, .gz, .zst) or .parquet, beside those of the recipe's Contamination step",
+    )
+    add(
+        "--against-fields",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="fields of a row whose strings are the text of an item (default: all)",
+    )
+    add(
+        "--contamination",
+        choices=("drop", "cut", "report"),
+        help="what is done about documents that hold items (default: the recipe's, or report)",
+    )
+
+
 def split(flags: argparse.ArgumentParser, argv: Sequence[str] | None) -> tuple[argparse.Namespace, PipelineOptions]:
     """Splits the command line between this program and Beam; a flag that neither knows is an error."""
     args, beam_flags = flags.parse_known_args(argv)
@@ -103,10 +143,17 @@ def parse(flags: argparse.ArgumentParser, argv: Sequence[str] | None) -> tuple[a
     """The flags of a run that reads archives, checked as far as they can be alone, and Beam's."""
     args, options = split(flags, argv)
     args.input = args.input and [os.path.expanduser(pattern) for pattern in args.input]
+    args.against = [os.path.expanduser(path) for path in args.against]
     _check_input(flags, args)
-    for name in ("output", "recipe", "tokenizer", "crawl_base"):  # which a shell leaves alone in --output=~/corpus
+    for name in (
+        "output",
+        "recipe",
+        "tokenizer",
+        "crawl_base",
+        "index",
+    ):  # which a shell leaves alone in --output=~/corpus
         setattr(args, name, getattr(args, name) and os.path.expanduser(getattr(args, name)))
-    for name, least in (("task_mib", 1), ("connections", 1), ("attempts", 1), ("retry_wait", 0)):
+    for name, least in (("task_mib", 1), ("connections", 1), ("attempts", 1), ("retry_wait", 0), ("max_links", 0)):
         if getattr(args, name) is not None and getattr(args, name) < least:
             flags.error(f"--{name.replace('_', '-')} {getattr(args, name)}: expected at least {least}")
     if not 0 <= args.validation_share < 1:
@@ -128,18 +175,30 @@ def _check_input(flags: argparse.ArgumentParser, args: argparse.Namespace) -> No
 def access(args: argparse.Namespace, options: PipelineOptions) -> Access:
     """How this run comes by its storage: our flags, and Beam's for S3."""
     inputs = [args.crawl_base] if args.crawl else args.input
-    beam = options.get_all_options()
-    return Access(
+    return dataclasses.replace(
+        access_of_beam(options),
         anonymous=args.anonymous,
         input_buckets=buckets(inputs),
         patience=Patience(connections=args.connections, attempts=args.attempts, first_wait=args.retry_wait),
-        **{name: beam.get(name) or "" for name in _S3},
     )
+
+
+def access_of_beam(options: PipelineOptions) -> Access:
+    """How a run that reads no archives comes by its storage: Beam's flags for S3."""
+    beam = options.get_all_options()
+    given: dict[str, Any] = {name: beam.get(name) or "" for name in _S3}
+    return Access(**given)
 
 
 def is_local(options: PipelineOptions) -> bool:
     """Whether the run stays on this machine, in our own choice of Beam's local runner."""
     return options.get_all_options()["runner"] in _LOCAL_RUNNERS
+
+
+def shuffles(args: argparse.Namespace, options: PipelineOptions) -> bool:
+    """Whether the exchange goes through the runner's shuffle and not by file; it decides nothing about what is made."""
+    chosen = args.exchange or ("files" if is_local(options) else "shuffle")
+    return bool(chosen == "shuffle")
 
 
 def _values(flags: Sequence[str]) -> set[str]:

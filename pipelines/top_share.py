@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from curation import parts, storage, top_share
+from curation import parts, top_share
 from curation.document import Document, Rejection
 from curation.recipe import step_name
 from curation.sources import Task
@@ -18,7 +18,7 @@ _SCORE = np.dtype("<f8")
 def write_scores(task: Task, *, run: Run, number: int) -> int:
     """Sends the scores of a part's documents to the one task that compares them all, eight bytes each."""
     path = run.pass_work(number, "scores", task.part)
-    if storage.exists(path):
+    if exchange.is_sent(path):
         return 0
     (step,) = run.recipe.passes[number].looks
     scores: list[float] = []
@@ -36,29 +36,31 @@ def write_scores(task: Task, *, run: Run, number: int) -> int:
 
 
 def write_threshold(_: int, *, run: Run, number: int) -> int:
-    """Writes down the score that the best share has at least."""
-    path = run.pass_work(number, "threshold")
-    if storage.exists(path):
+    """Sends every part the score that the best share has at least."""
+    path = run.pass_work(number, "threshold", "00000")
+    if exchange.is_sent(path):
         return 0
     (step,) = run.recipe.passes[number].looks
     scores = exchange.receive([run.pass_work(number, "scores", task.part) for task in run.tasks], 0, _SCORE)
-    found = np.array([top_share.threshold(scores, step.share)], _SCORE)
-    exchange.send(path, found, np.zeros(1, np.int64), count=1)
+    found = np.full(len(run.tasks), top_share.threshold(scores, step.share), _SCORE)
+    exchange.send(path, found, np.arange(len(run.tasks)), count=len(run.tasks))
     return len(scores)
 
 
 def rounds(run: Run, number: int) -> list[Round]:
     """From scores to the threshold; each round passes over what it finds made."""
+    known = functools.partial(functools.partial, run=run, number=number)
+    scores, threshold = run.pass_work(number, "scores"), run.pass_work(number, "threshold")
     return [
-        Round("scores", run.tasks, functools.partial(write_scores, run=run, number=number)),
-        Round("threshold", [0], functools.partial(write_threshold, run=run, number=number)),
+        Round("scores", run.tasks, known(write_scores), sends=(scores,)),
+        Round("threshold", [0], known(write_threshold), sends=(threshold,), receives=(scores,)),
     ]
 
 
 def decisions(task: Task, *, run: Run, number: int) -> Decide:
     """What becomes of each document: dropped below the threshold, or kept."""
     (step,) = run.recipe.passes[number].looks
-    (least,) = exchange.receive([run.pass_work(number, "threshold")], 0, _SCORE).tolist()
+    (least,) = exchange.receive([run.pass_work(number, "threshold", "00000")], task.number, _SCORE).tolist()
 
     def decide(document: Document, _: int) -> Document | Rejection:
         score = document.signals[step.signal]

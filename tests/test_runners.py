@@ -1,5 +1,6 @@
 """The same corpus from other storage and other runners; no network but the loopback."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -141,32 +142,38 @@ def rows(path: Path) -> pa.Table:
     return table.drop_columns("warc")
 
 
-@pytest.mark.slow
-def test_portable_runner_gives_the_same_bytes(archives, tmp_path):
-    """Beam's job server in a process of its own: stages are serialized and sent, as to Flink or Spark."""
-    flags = ["--input", f"{archives}/*.warc.gz", "--vocab-size", "300"]
-    assert curate.main([*flags, "--output", str(tmp_path / "local"), "--workers", "1"]) == 0
+@contextlib.contextmanager
+def job_server(folder: Path) -> Iterator[list[str]]:
+    """Beam's job server in a process of its own, by the flags of a run on it."""
     server = subprocess.Popen(
         [
             sys.executable,
             "-m",
             "apache_beam.runners.portability.local_job_service_main",
             "--port_file",
-            tmp_path / "port",
+            folder / "port",
             "--port",
             "0",
         ],
         stderr=subprocess.DEVNULL,
     )
     try:
-        while not (tmp_path / "port").exists():
+        while not (folder / "port").exists():
             assert server.poll() is None
-        port = (tmp_path / "port").read_text()
-        remote = ["--runner=PortableRunner", f"--job_endpoint=localhost:{port}", "--environment_type=LOOPBACK"]
-        assert curate.main([*flags, "--output", str(tmp_path / "portable"), *remote]) == 0
+        port = (folder / "port").read_text()
+        yield ["--runner=PortableRunner", f"--job_endpoint=localhost:{port}", "--environment_type=LOOPBACK"]
     finally:
         server.kill()
         server.wait()
+
+
+@pytest.mark.slow
+def test_portable_runner_gives_the_same_bytes(archives, tmp_path):
+    """Stages are serialized and sent, as to Flink or Spark, and keys go through the runner's shuffle."""
+    flags = ["--input", f"{archives}/*.warc.gz", "--vocab-size", "300"]
+    assert curate.main([*flags, "--output", str(tmp_path / "local"), "--workers", "1"]) == 0
+    with job_server(tmp_path) as remote:
+        assert curate.main([*flags, "--output", str(tmp_path / "portable"), *remote]) == 0
     assert contents(tmp_path / "portable") == contents(tmp_path / "local")
 
 
