@@ -23,6 +23,7 @@ class Ids:
     def __init__(self, tasks: Sequence[Task]) -> None:
         paths = list(dict.fromkeys(task.path for task in tasks))
         self._names = [storage.base_name(path) for path in paths]
+        self._archive_of = {name: place for place, name in reversed(list(enumerate(self._names)))}
         places = {path: place for place, path in enumerate(paths)}
         self._archives = [places[task.path] for task in tasks]
         self.first = [pack(places[task.path], task.start) for task in tasks]  # the smallest number of each part
@@ -30,6 +31,13 @@ class Ids:
     def number(self, part: int, offset: int) -> int:
         """The number of the document of `part` at `offset`."""
         return pack(self._archives[part], offset)
+
+    def number_of(self, id: str) -> int:
+        """The number of a document by its id; ValueError where no archive of the run has that name."""
+        name, _, offset = id.rpartition("@")
+        if name not in self._archive_of or not offset.isascii() or not offset.isdigit():
+            raise ValueError(f"{id}: expected the name of an archive of this corpus, @ and an offset")
+        return pack(self._archive_of[name], int(offset))
 
     def id(self, number: int) -> str:
         """The id that the corpus shows."""

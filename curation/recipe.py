@@ -12,10 +12,14 @@ from typing import Any
 
 from curation import step_language
 from curation.cascade import SeenPayload
+from curation.dedup import texts
+from curation.dedup.bloom import BloomNgrams, BloomParagraphs
+from curation.dedup.contamination import Against, Contamination
 from curation.dedup.exact import ExactDuplicates
 from curation.dedup.lines import RepeatedLines, RepeatedParagraphs, SentenceSpans
 from curation.dedup.minhash import NearDuplicates
-from curation.dedup.pages import FirstOfUrl, NewestPage
+from curation.dedup.pages import FirstOfUrl, NewestPage, SamePayload
+from curation.dedup.substrings import ExactSubstrings
 from curation.extraction.settings import ExtractText
 from curation.first_look import FirstLook
 from curation.language import KeepLanguage
@@ -25,12 +29,10 @@ from curation.rules.rule import Edit, Rule, UrlRule
 from curation.top_share import TopShare
 
 _TEXTS = (ExactDuplicates, NearDuplicates)  # side by side they are one pass: clusters of both
-GLOBAL = (*_TEXTS, NewestPage, FirstOfUrl, RepeatedLines, RepeatedParagraphs, SentenceSpans, TopShare)
-GLOBAL_EDITS = (
-    RepeatedLines,
-    RepeatedParagraphs,
-    SentenceSpans,
-)  # after which a page alone cannot say what its text is
+CUTTING = (ExactSubstrings, Contamination)  # those that write down what they cut
+# After these a page alone cannot say what its text is.
+GLOBAL_EDITS = (RepeatedLines, RepeatedParagraphs, SentenceSpans, *CUTTING, BloomParagraphs, BloomNgrams)
+GLOBAL = (*_TEXTS, NewestPage, FirstOfUrl, SamePayload, *GLOBAL_EDITS, TopShare)
 _LETTERS = {SeenPayload: "s", OptOuts: "o", FirstLook: "l", ExtractText: "e", **dict.fromkeys(GLOBAL, "g")}
 _SPLITS = ("host", "c4")
 _MAX_TOLD = 1000  # characters of what a recipe says when it fails
@@ -76,6 +78,8 @@ class Recipe:
         names = [step_name(step) for step in self.steps]
         if doubles := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"recipe {self.name}: {', '.join(sorted(doubles))} stands more than once")
+        for each in self.passes:
+            texts.looks_of(each.looks)  # that they keep the same copies
 
     def _check_step(self, number: int, step: Any) -> None:
         where = f"recipe {self.name}: step {number}, "
@@ -114,6 +118,11 @@ class Recipe:
     def duplicates(self) -> tuple[Any, ...]:
         """The global steps."""
         return tuple(step for step in self.steps if isinstance(step, GLOBAL))
+
+    @property
+    def cuts(self) -> bool:
+        """Whether a step writes down what it cuts out of documents."""
+        return any(isinstance(step, CUTTING) and getattr(step, "action", "cut") == "cut" for step in self.steps)
 
     @property
     def after(self) -> tuple[Any, ...]:
@@ -218,10 +227,11 @@ def of_source(file_name: str, text: str) -> Recipe:
     return dataclasses.replace(recipe, text_sha256=hashlib.sha256(text.encode()).hexdigest())
 
 
-def of_run(file_name: str, text: str, language: str | None) -> Recipe:
+def of_run(file_name: str, text: str, language: str | None, against: Against | None = None) -> Recipe:
     """The recipe that a run was started with."""
     recipe = of_source(file_name, text)
-    return recipe.with_language(language) if language else recipe
+    recipe = recipe.with_language(language) if language else recipe
+    return dataclasses.replace(recipe, steps=against.steps(recipe.steps)) if against else recipe
 
 
 def _in_one_line(error: BaseException) -> str:

@@ -174,11 +174,12 @@ def remove(path: str) -> None:
 
 
 def remove_unfinished(folder: str) -> None:
-    """Removes what a killed run left half-written in a folder on local disk; remote storage never holds such files."""
-    if is_local(folder) and os.path.isdir(folder):
-        for name in os.listdir(folder):
-            if name.startswith(publishing.TEMPORARY):
-                os.remove(os.path.join(folder, name))
+    """Removes what a killed run left half-written below a folder on local disk; remote storage never holds such."""
+    if is_local(folder):
+        for inner, _, names in os.walk(folder.removeprefix("file://")):
+            for name in names:
+                if name.startswith(publishing.TEMPORARY):
+                    os.remove(os.path.join(inner, name))
 
 
 def publish(path: str) -> contextlib.AbstractContextManager[str]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation import manifest, shards, storage, stored_recipe, tokens, versions
+from curation.dedup import contamination_report
 from curation.ledger import Ledger
 from curation.manifest import Manifest, OutputFile
 from pipelines import funnel
@@ -24,6 +25,7 @@ def write_digests(part: int, *, run: Run) -> int:
         return 0
     paths = [run.filtered(part), run.rejected(part), run.duplicates(part), run.documents(part)]
     paths += [run.rejected_texts(part), run.later_texts(part)]
+    paths += filter(None, [run.cuts(part), run.overlaps(part)])
     if part < len(run.shard_tasks):
         paths += [run.shard(run.shard_tasks[part], split) for split in shards.SPLITS]
     with storage.publish(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
@@ -40,6 +42,8 @@ def write_manifest(run: Run, circumstances: Mapping[str, Any]) -> None:
         content = file.read()
     encoder = tokens.load(content, run.tokenizer_name)
     files.append(OutputFile(path="tokenizer.json", bytes=len(content), sha256=encoder.sha256))
+    if run.contamination:
+        files.append(OutputFile(**_digest(storage.join(run.output, contamination_report.NAME), run)))
     books = funnel.books(run, deduplicated=True)
     _check_rows(files, books)
     if not books.kept:
@@ -99,7 +103,7 @@ def _digest(path: str, run: Run) -> dict[str, Any]:
     with storage.open_read(path) as file:
         if path.endswith(".parquet"):
             return {**found, "rows": pq.read_metadata(file).num_rows}
-        return {**found, **_count(pa.ipc.open_file(file))}
+        return found if path.endswith(".json") else {**found, **_count(pa.ipc.open_file(file))}
 
 
 def _count(reader: pa.ipc.RecordBatchFileReader) -> dict[str, int]:

@@ -18,6 +18,8 @@ from typing import Any
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from curation import recipe, storage, tokens
+from curation.dedup import index
+from curation.dedup.contamination import Against
 from pipelines import funnel, inputs, launch, made, options, progress
 from pipelines.run import Run
 from pipelines.tasks import Round
@@ -38,6 +40,7 @@ class Stage:
     failures: Callable[[Run, Sequence[Any]], list[str]] | None = None  # why tasks are not done, as they noted it
     in_children: bool = False  # its tasks leave the work to children of their own, so that threads do for workers
     close: Callable[[], None] | None = None  # ends what tasks left running in this process
+    is_unsettled: Callable[[Run], bool] | None = None  # whether its rounds are to be asked for again, and launched
 
     def missing(self, run: Run) -> list[Any]:
         """The tasks whose output is not there yet; ValueError where another run's is."""
@@ -82,7 +85,12 @@ def plan(args: argparse.Namespace) -> Run:
     if args.language:
         steps.check_language(args.language)
         steps = steps.with_language(args.language)
-    steps.check()
+    flags = Against(tuple(args.against), tuple(args.against_fields), args.contamination)
+    against = flags.pinned(steps.steps)
+    dataclasses.replace(steps, steps=against.steps(steps.steps)).check()
+    earlier = index.load(args.index) if args.index else None
+    if earlier:
+        earlier.check(steps.passes[0].looks if steps.passes else ())
     content = None
     if args.tokenizer:
         content = _read(args.tokenizer)
@@ -102,6 +110,9 @@ def plan(args: argparse.Namespace) -> Run:
         tokenizer_name=args.tokenizer or "tokenizer.json",
         vocab_size=args.vocab_size,
         validation_share=args.validation_share,
+        against=against,
+        index=earlier,
+        max_links=args.max_links,
     )
 
 
@@ -119,6 +130,7 @@ def _run(args: argparse.Namespace, beam_options: PipelineOptions, stages: Sequen
     if launch.is_dry_run(beam_options):
         if options.is_local(beam_options):
             raise ValueError("--dry_run: the local runner cannot translate without running; name another --runner")
+        run = dataclasses.replace(run, is_dry=True)
         for stage in stages:
             launch.run(stage.rounds(run, stage.tasks(run)), args, beam_options)
             print(f"{stage.name}: translated, not run", flush=True)
@@ -171,6 +183,8 @@ def _run_stage(
         if stage.close:
             stack.callback(stage.close)
         launch.run(rounds, args, beam_options, in_children=stage.in_children)
+        while stage.is_unsettled and stage.is_unsettled(run):
+            launch.run(stage.rounds(run, stage.missing(run)), args, beam_options, in_children=stage.in_children)
     if left := stage.missing(run):
         if stage.failures and (notes := stage.failures(run, left)):
             _give_up(stage, len(rounds[0].tasks), notes)

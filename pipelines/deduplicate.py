@@ -9,46 +9,66 @@ import contextlib
 import dataclasses
 import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import Any
 
 from curation import ledger, parts, walk
-from curation.dedup.pages import FirstOfUrl, NewestPage
-from curation.document import DOCUMENTS, REJECTED, Document, Rejection
+from curation.dedup.bloom import BloomNgrams, BloomParagraphs
+from curation.dedup.contamination import Contamination
+from curation.dedup.pages import FirstOfUrl, NewestPage, SamePayload
+from curation.dedup.substrings import ExactSubstrings
+from curation.document import CUTS, DOCUMENTS, REJECTED, Document, Rejection
 from curation.ledger import Ledger
+from curation.parts import PartWriter
 from curation.recipe import GLOBAL_EDITS
 from curation.sources import Task
 from curation.top_share import TopShare
-from pipelines import command, extract, lines, pages, progress, similar, top_share
+from pipelines import (
+    bloom,
+    command,
+    contamination_pass,
+    extract,
+    lines,
+    pages,
+    progress,
+    similar,
+    stars,
+    substrings,
+    top_share,
+)
 from pipelines.made import all_made
-from pipelines.run import Decide, Run
+from pipelines.run import Decide, Edited, PassOutput, Run
 from pipelines.tasks import Round
 
-_HOW: dict[type, ModuleType] = {NewestPage: pages, FirstOfUrl: pages, TopShare: top_share}
-_HOW |= dict.fromkeys(GLOBAL_EDITS, lines)
+_HOW: dict[type, ModuleType] = {NewestPage: pages, FirstOfUrl: pages, SamePayload: pages, TopShare: top_share}
+_HOW |= {**dict.fromkeys(GLOBAL_EDITS, lines), ExactSubstrings: substrings, BloomParagraphs: bloom, BloomNgrams: bloom}
+_HOW[Contamination] = contamination_pass
 
 
 def write_documents(task: Task, *, run: Run, number: int) -> int:
     """Writes one part after a pass: what it keeps, through the steps that follow, and what was rejected so far."""
     paths = run.pass_output(number, task.number)
-    if number < run.last_pass and all(parts.fingerprint_of(path) == run.fingerprint for path in paths):
+    if number < run.last_pass and all(parts.fingerprint_of(path) == run.fingerprint for path in paths.files):
         return 0
     decide, steps = _decisions(task, run, number), run.recipe.passes[number].steps if run.recipe.passes else ()
-    books, here = Ledger(), Ledger()
+    books, here, ids = Ledger(), Ledger(), run.ids
     with contextlib.ExitStack() as stack:
         report = stack.enter_context(progress.reporting(run.progress, "documents", task.number))
         write = functools.partial(parts.writing, fingerprint=run.fingerprint, ledger=books)
         rejected = stack.enter_context(write(paths.rejected, REJECTED))
         texts = stack.enter_context(write(paths.texts, DOCUMENTS))
+        cuts = stack.enter_context(write(paths.cuts, CUTS)) if paths.cuts else None
         kept = stack.enter_context(write(paths.documents, DOCUMENTS))
         if number:
             before = run.pass_output(number - 1, task.number)
-            for rejection in parts.rejections(before.rejected):
-                rejected.add(rejection)
-            for text in parts.documents(before.texts):
-                texts.add(text)
+            _carry_on(before, rejected, texts, cuts)
         for document in parts.documents(run.pass_input(number, task.number)):
-            outcome = decide(document, run.ids.number(task.number, document.offset))
+            decided = decide(document, ids.number(task.number, document.offset))
+            outcome, found = decided if isinstance(decided, Edited) else Edited(decided)
+            for cut in found:
+                assert cuts, f"{cut.step} is not among recipe.CUTTING"
+                cuts.add(cut)
             walked = walk.later_steps(outcome, steps) if isinstance(outcome, Document) else walk.Walked(outcome)
             outcome = walked.outcome
             here.read += 1
@@ -67,9 +87,22 @@ def write_documents(task: Task, *, run: Run, number: int) -> int:
     return here.kept
 
 
+def _carry_on(before: PassOutput, rejected: PartWriter, texts: PartWriter, cuts: PartWriter | None) -> None:
+    """Writes again what the pass before wrote of documents that are gone, and of what was cut."""
+    for rejection in parts.rejections(before.rejected):
+        rejected.add(rejection)
+    for text in parts.documents(before.texts):
+        texts.add(text)
+    if cuts and before.cuts:
+        for cut in parts.cuts(before.cuts):
+            cuts.add(cut)
+
+
 def is_done(run: Run, task: Task) -> bool:
     """Whether the part was made by this run or by one just like it; ValueError where another made it."""
-    return all_made(run.pass_output(run.last_pass, task.number), parts.fingerprint_of, run.fingerprint)
+    paths = [*run.pass_output(run.last_pass, task.number).files, *filter(None, [run.overlaps(task.number)])]
+    is_reported = task.number > 0 or not run.contamination or contamination_pass.is_reported(run)
+    return all_made(paths, parts.fingerprint_of, run.fingerprint) and is_reported
 
 
 def rounds(run: Run, missing: Sequence[Task]) -> list[Round]:
@@ -78,16 +111,37 @@ def rounds(run: Run, missing: Sequence[Task]) -> list[Round]:
         return []
     found: list[Round] = []
     for number in range(run.last_pass + 1):
-        if run.recipe.passes:
-            found += _how(run, number).rounds(run, number)
+        if any(stars.is_asked_for(run, later) for later in range(number + 1, run.last_pass + 1)):
+            continue  # it was over before
+        own: list[Round] = _how(run, number).rounds(run, number) if run.recipe.passes else []
+        received = {channel for it in own for channel in it.receives}
+        decided = tuple(channel for it in own for channel in it.sends if channel not in received)
         tasks = missing if number == run.last_pass else run.tasks
-        found.append(Round("documents", tasks, functools.partial(write_documents, run=run, number=number)))
+        work = functools.partial(write_documents, run=run, number=number)
+        found += [_once_settled(it, run, range(number)) for it in own]
+        found.append(_once_settled(Round("documents", tasks, work, receives=decided), run, range(number + 1)))
     names = [it.name for it in found]  # each of which Beam wants once
     times = [names[: place + 1].count(name) for place, name in enumerate(names)]
     return [
         dataclasses.replace(it, name=f"{it.name} {time}") if time > 1 else it
         for it, time in zip(found, times, strict=True)
     ]
+
+
+def is_unsettled(run: Run) -> bool:
+    """Whether clusters are to be made that one launch does not make."""
+    return any(stars.is_waiting(run, number) for number in range(run.last_pass + 1))
+
+
+def _once_settled(step: Round, run: Run, numbers: range) -> Round:
+    """A round that does nothing in a launch that does not make the clusters of these passes."""
+    waited_for = [number for number in numbers if run.recipe.passes and _how(run, number) is similar]
+    work = functools.partial(_if_settled, work=step.work, run=run, numbers=waited_for)
+    return dataclasses.replace(step, work=work) if waited_for else step
+
+
+def _if_settled(task: Any, *, work: Callable[[Any], int], run: Run, numbers: Sequence[int]) -> int:
+    return 0 if any(stars.is_waiting(run, number) for number in numbers) else work(task)
 
 
 def _decisions(task: Task, run: Run, number: int) -> Decide:
@@ -104,7 +158,7 @@ def _how(run: Run, number: int) -> ModuleType:
     return _HOW.get(type(run.recipe.passes[number].looks[0]), similar)
 
 
-STAGE = command.Stage("deduplicate", extract.tasks, is_done, rounds, needs=extract.STAGE)
+STAGE = command.Stage("deduplicate", extract.tasks, is_done, rounds, needs=extract.STAGE, is_unsettled=is_unsettled)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from curation import shards, storage
-from pipelines.run import PassOutput, Run
+from pipelines.run import Run
 
 _PART = r"part-\d{5,}-of-\d{5,}"
 _FOLDERS = {
@@ -14,9 +14,11 @@ _FOLDERS = {
     "documents": re.compile(rf"{_PART}\.parquet"),
     "rejected": re.compile(rf"{_PART}(?:-duplicates)?\.parquet"),
     "rejected_texts": re.compile(rf"{_PART}(?:-duplicates)?\.parquet"),
+    "cuts": re.compile(rf"{_PART}\.parquet"),
+    "contamination": re.compile(rf"{_PART}\.parquet"),
     "tokens": re.compile(r"(?:train|validation)-\d{5,}-of-\d{5,}\.arrow"),
 }
-_NAMES = {*_FOLDERS, "tokenizer.json", "manifest.json", "work"}
+_NAMES = {*_FOLDERS, "tokenizer.json", "contamination.json", "manifest.json", "work"}
 
 
 def all_made(paths: Sequence[str], fingerprint_of: Callable[[str], str | None], expected: str) -> bool:
@@ -65,7 +67,7 @@ def check_output(run: Run, *, overwrite: bool) -> None:
 
 def clear(run: Run) -> None:
     """Removes a corpus whose folder `check_output` has passed: the manifest first, so that it is none from then on."""
-    for name in ("manifest.json", "tokenizer.json", *_FOLDERS, "work"):
+    for name in ("manifest.json", "tokenizer.json", "contamination.json", *_FOLDERS, "work"):
         storage.remove(storage.join(run.output, name))
 
 
@@ -75,38 +77,44 @@ def locked(run: Run) -> Iterator[None]:
     if not storage.is_local(run.output):
         yield
         return
-    path = storage.join(run.output, "work", "lock")
     with storage.publish(storage.join(run.output, "work", "writable")) as temporary, open(temporary, "wb"):
         pass  # fails now rather than after hours where the output cannot be written
+    with alone(
+        storage.join(run.output, "work", "lock"),
+        f"another run is at work in {run.output}; wait for it, or choose another --output",
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def alone(path: str, refusal: str) -> Iterator[None]:
+    """Holds a file on local disk as a lock, in a folder that is there; ValueError where another process does."""
     with open(path.removeprefix("file://"), "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(
-                f"another run is at work in {run.output}; wait for it, or choose another --output"
-            ) from None
+            raise ValueError(refusal) from None
         yield
 
 
 def remove_unfinished(run: Run) -> None:
     """Removes what a killed run left half-written, and what another said of archives that it could not read."""
     storage.remove(storage.join(run.output, "work", "failed"))
-    passes = [f"work/{run.fingerprint[:16]}/pass-{number}" for number in range(run.last_pass + 1)]
-    kinds = ("keys", "candidates", "edges", "drops", "scores", *PassOutput._fields)
-    in_passes = [f"{folder}/{kind}" for folder in passes for kind in kinds]
-    for name in ("", *_FOLDERS, "work", f"work/{run.fingerprint[:16]}", *passes, *in_passes):
-        storage.remove_unfinished(storage.join(run.output, name) if name else run.output)
+    storage.remove_unfinished(run.output)
 
 
 def _expected(run: Run, folder: str) -> list[str]:
+    paths: list[str | None]
     if folder == "tokens":
         paths = [run.shard(task, split) for task in run.shard_tasks for split in shards.SPLITS]
     else:
-        makers = {
+        makers: dict[str, list[Callable[[int], str | None]]] = {
             "filtered": [run.filtered],
             "documents": [run.documents],
             "rejected": [run.rejected, run.duplicates],
             "rejected_texts": [run.rejected_texts, run.later_texts],
+            "cuts": [run.cuts],
+            "contamination": [run.overlaps],
         }
         paths = [make(task.number) for make in makers[folder] for task in run.tasks]
-    return [storage.base_name(path) for path in paths]
+    return [storage.base_name(path) for path in paths if path is not None]

@@ -11,7 +11,9 @@ import numpy as np
 
 from curation import recipe as recipes
 from curation import storage, versions
-from curation.document import Document, Rejection
+from curation.dedup.contamination import Against, Contamination, step_of
+from curation.dedup.index import Index
+from curation.document import Cut, Document, Rejection
 from curation.ids import Ids
 from curation.recipe import Recipe
 from curation.remote.access import Access
@@ -30,7 +32,15 @@ class ShardTask:
     parts: tuple[int, ...]
 
 
-Decide = Callable[[Document, int], Document | Rejection]  # of a pass: a document with its number, and what it becomes
+class Edited(NamedTuple):
+    """What a document becomes where a pass cuts, and what was cut out of it."""
+
+    outcome: Document | Rejection
+    cuts: tuple[Cut, ...] = ()
+
+
+# Of a pass: a document with its number, and what it becomes.
+Decide = Callable[[Document, int], Document | Rejection | Edited]
 
 
 class PassOutput(NamedTuple):
@@ -39,6 +49,12 @@ class PassOutput(NamedTuple):
     documents: str
     rejected: str
     texts: str  # of what a step of the pass rejected
+    cuts: str | None  # where a step of the recipe writes down what it cuts
+
+    @property
+    def files(self) -> list[str]:
+        """Those that there are."""
+        return [path for path in self if path is not None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,12 +72,21 @@ class Run:
     vocab_size: int
     validation_share: float  # of hosts
     access: Access  # how storage is come by; decides nothing about what is made
+    against: Against | None = None  # the evaluation sets that the run found, beside the recipe
+    index: Index | None = None  # of earlier corpora
+    max_links: int = 10_000_000  # pairs that one task makes clusters of; decides nothing about what is made
     progress: str | None = None  # local folder where running tasks say how far they are
+    is_dry: bool = False  # its rounds are translated and not run, so that there may be no storage to ask
 
     @property
     def recipe(self) -> Recipe:
         """The recipe, for the language asked for."""
-        return recipe_of(self.recipe_file, self.recipe_text, self.language)
+        return recipe_of(self.recipe_file, self.recipe_text, self.language, self.against)
+
+    @property
+    def contamination(self) -> Contamination | None:
+        """The step that compares documents with evaluation sets, if there is one."""
+        return step_of(self.recipe.steps)
 
     @property
     def ids(self) -> Ids:
@@ -78,8 +103,12 @@ class Run:
         return max(min(len(self.tasks), 8), -(-len(self.tasks) // parts))
 
     def owners(self, documents: np.ndarray) -> np.ndarray:
-        """The parts, int64[n], that hold these documents, int64[n]."""
-        return np.searchsorted(self.ids.first, documents, "right") - 1
+        """The parts, int64[n], that hold these documents, int64[n]; for those of the index -1 - its part."""
+        found: np.ndarray = np.searchsorted(self.ids.first, documents, "right") - 1
+        if self.index:
+            is_old = documents < 0
+            found[is_old] = -1 - self.index.owners(documents[is_old])
+        return found
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -90,6 +119,8 @@ class Run:
             "tokenizer_sha256": sha256,
             "vocab_size": None if sha256 else self.vocab_size,
             "validation_share": self.validation_share,
+            "against": dataclasses.asdict(self.against) if self.against and self.contamination else None,
+            "index": self.index and self.index.digest,
             "num_tasks": len(self.tasks),
         }
 
@@ -103,7 +134,8 @@ class Run:
     @functools.cached_property
     def fingerprint(self) -> str:
         """The digest of all that decides `documents`: the whole input, since duplicates may lie anywhere in it."""
-        return self._digest("deduplicate", repr(self.recipe), self.extract_fingerprints)
+        earlier = self.index and self.index.digest
+        return self._digest("deduplicate", repr(self.recipe), self.extract_fingerprints, earlier)
 
     @functools.cached_property
     def tokens_fingerprint(self) -> str:
@@ -137,6 +169,15 @@ class Run:
         """The curated documents of a part."""
         return storage.join(self.output, "documents", f"{self.tasks[part].part}.parquet")
 
+    def cuts(self, part: int) -> str | None:
+        """What was cut out of a part's documents; None where no step of the recipe writes that down."""
+        return storage.join(self.output, "cuts", f"{self.tasks[part].part}.parquet") if self.recipe.cuts else None
+
+    def overlaps(self, part: int) -> str | None:
+        """Where a part's documents hold evaluation items; None where no step of the recipe looks for them."""
+        name = f"{self.tasks[part].part}.parquet"
+        return storage.join(self.output, "contamination", name) if self.contamination else None
+
     def shard(self, task: ShardTask, split: str) -> str:
         """A token shard."""
         return storage.join(self.output, "tokens", f"{split}-{task.number:05d}-of-{task.count:05d}.arrow")
@@ -152,9 +193,10 @@ class Run:
     def pass_output(self, number: int, part: int) -> PassOutput:
         """What a pass writes: the last one the corpus, those before it what the next one reads."""
         if number == self.last_pass:
-            return PassOutput(self.documents(part), self.duplicates(part), self.later_texts(part))
+            return PassOutput(self.documents(part), self.duplicates(part), self.later_texts(part), self.cuts(part))
         name = f"{self.tasks[part].part}.parquet"
-        return PassOutput(*(self.pass_work(number, kind, name) for kind in PassOutput._fields))
+        documents, rejected, texts, cuts = (self.pass_work(number, kind, name) for kind in PassOutput._fields)
+        return PassOutput(documents, rejected, texts, cuts if self.recipe.cuts else None)
 
     def pass_work(self, number: int, *names: str) -> str:
         """As `work`, for one pass."""
@@ -182,9 +224,9 @@ class Run:
 
 
 @functools.lru_cache(4)
-def recipe_of(file: str, text: str, language: str | None) -> Recipe:
-    """The recipe of a file's text, for a language where one is asked for."""
-    return recipes.of_run(file, text, language)
+def recipe_of(file: str, text: str, language: str | None, against: Against | None = None) -> Recipe:
+    """The recipe of a file's text, for a language where one is asked for, and with the evaluation sets of a run."""
+    return recipes.of_run(file, text, language, against)
 
 
 @functools.lru_cache(4)

@@ -17,7 +17,10 @@ def find(rows):
 
 
 def slow_pairs(rows):
-    """Every pair of documents that share a key: of equal texts with the first alone, which stands for them."""
+    """Every pair of documents that share a key: of equal texts with the first alone, which stands for them.
+
+    Of more than 32 texts each with the first 32, and with the one before it; none of two documents below 0.
+    """
     groups = collections.defaultdict(set)
     for key, document, text, is_exact in rows:
         groups[key, is_exact].add((document, text))
@@ -30,21 +33,39 @@ def slow_pairs(rows):
             first_of_text = {}
             for document, text in sorted(members):
                 first_of_text.setdefault(text, document)
-            found |= {(b, a, False) for a, b in itertools.combinations(sorted(first_of_text.values()), 2)}
+            texts = enumerate(sorted(first_of_text.values()))
+            for (place, a), (after, b) in itertools.combinations(texts, 2):
+                found |= {(b, a, False)} if place < 32 or after == place + 1 else set()
             found |= {(b, first_of_text[text], False) for b, text in members if b != first_of_text[text]}
-    return sorted(found)
+    return sorted(pair for pair in found if pair[0] >= 0)
 
 
-TEXT_OF = [document % 7 for document in range(20)]
-ROWS = st.sets(st.tuples(st.integers(0, 3), st.integers(0, 19), st.booleans())).map(
-    lambda found: [(key, document, TEXT_OF[document], is_exact) for key, document, is_exact in sorted(found)]
-)
+def keyed(text_of):
+    """KEYs of documents, those of an index among them, below 0."""
+    documents = st.integers(-8, 19)
+    return st.sets(st.tuples(st.integers(0, 3), documents, st.booleans())).map(
+        lambda found: [(key, document, text_of(document), is_exact) for key, document, is_exact in sorted(found)]
+    )
 
 
-@given(rows=ROWS, seed=st.integers(0, 1000))
+@given(rows=st.one_of(keyed(lambda document: document % 7), keyed(lambda document: document + 8)), seed=st.integers(0))
 def test_small_groups_give_all_pairs_of_texts_in_any_order(rows, seed):
     order = np.random.default_rng(seed).permutation(len(rows))
     assert find([rows[place] for place in order]) == slow_pairs(rows)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_groups_of_any_size_and_copies_and_an_index(seed):
+    generator = np.random.default_rng(seed)
+    keys, is_exact = generator.integers(0, 6, 400).tolist(), (generator.random(400) < 0.2).tolist()
+    documents = generator.integers(-60, 300, 400).tolist()
+    texts = [document % (400 if seed % 2 else 60) for document in documents]
+    rows = list(zip(keys, documents, texts, is_exact, strict=True))
+    assert find(rows) == slow_pairs(rows)
+
+
+def test_a_key_of_the_index_alone_costs_nothing():
+    assert find([(1, document, document % 5, bool(document % 2)) for document in range(-100, 0)]) == []
 
 
 @pytest.mark.parametrize(
@@ -59,9 +80,15 @@ def test_small_groups_give_all_pairs_of_texts_in_any_order(rows, seed):
         ([(1, 5, 8, True), (1, 6, 8, True), (1, 7, 8, True)], [(6, 5, True), (7, 5, True)]),
         ([(1, 5, 8, True), (1, 6, 9, False)], []),  # an exact key is no band key
         ([(1, 5, 8, False), (1, 6, 9, False), (2, 5, 8, False), (2, 6, 9, False)], [(6, 5, False)]),
+        ([(1, -2, 8, False), (1, -1, 9, False), (1, 5, 7, False)], [(5, -2, False), (5, -1, False)]),
+        ([(1, -2, 8, False), (1, -1, 8, False), (1, 5, 8, False)], [(5, -2, False)]),
+        ([(1, -2, 8, False), (1, -1, 8, False), (1, 5, 9, False)], [(5, -2, False)]),
+        ([(1, -2, 8, True), (1, -1, 8, True), (1, 5, 8, True), (1, 6, 8, True)], [(5, -2, True), (6, -2, True)]),
+        ([(1, 6, 9, True), (1, 5, 8, True)], [(6, 5, True)]),  # of normalised texts: the keys are equal, not the texts
+        ([(1, 5, 8, True), (1, 6, 8, True), (1, 5, 8, False), (1, 6, 8, False)], [(6, 5, False), (6, 5, True)]),
         ([(2**64 - 1, 5, 2**64 - 1, False), (2**64 - 1, 6, 0, False)], [(6, 5, False)]),
     ],
-    ids=range(10),
+    ids=range(16),
 )
 def test_pairs(rows, expected):
     assert find(rows) == expected

@@ -18,8 +18,9 @@ import pytest
 
 from curation import recipe
 from curation.cascade import SeenPayload
-from curation.dedup import lines, pages
+from curation.dedup import lines, pages, substrings
 from curation.dedup.minhash import NearDuplicates
+from curation.dedup.substrings import ExactSubstrings
 from curation.extraction.settings import ExtractText
 from curation.first_look import FirstLook
 from curation.host_list import KeepHosts
@@ -32,7 +33,7 @@ from curation.rules.ccnet import PerplexityBuckets
 from curation.text import Text
 from curation.url_words import FineWebUrlWords, RefinedWebUrlWords, WordList
 from curation.walk import bare_document
-from tests import prose, test_c4_page, test_fineweb, test_gopher_dialects
+from tests import prose, test_c4_page, test_fineweb, test_gopher_dialects, test_substrings
 
 BY_PAGE = (SeenPayload, FirstLook, ExtractText)  # before there is a text
 NEAR_DUPLICATE, OLD_PAGE = "<near_duplicate>", "<same_url>"
@@ -135,6 +136,9 @@ def _after(step, given, left):
         rows = [row for n in left for row in lines.keys(step, _document(given, n, left[n]), n)]
         gone = lines.drops(np.array(rows, lines.LINE))
         return {n: lines.without(step, left[n], gone["line"][gone["document"] == n].tolist()) for n in left}
+    if isinstance(step, ExactSubstrings):
+        spans = test_substrings.after(step, list(left.values()))
+        return {n: substrings.without(text, gone) for (n, text), gone in zip(left.items(), spans, strict=True)}
     if isinstance(step, NearDuplicates):
         found = {}
         for (n, one), (m, other) in itertools.combinations(left.items(), 2):
@@ -382,6 +386,8 @@ def web_corpora(folder):
     flat, other_flat = one.replace("\n\n", "\n"), other.replace("\n\n", "\n")
     mail = f"{flat}\nWrite to Anna at anna@mail.example.net or to nobody else."
     few, menu = "the and " * 20, f"{flat}\nHome"
+    quoted = flat[: flat.index(".", 400) + 1].replace("\n", " ")  # on one line, so that no line stands twice
+    quoting = f"{other_flat}\n{quoted}"
     vectors = [
         ([(WIKI, 1, flat)], of_everyone(ENGLISH_RULES, (flat,), refinedweb=("<left_out_host>",))),
         (
@@ -389,6 +395,10 @@ def web_corpora(folder):
             of_everyone(ENGLISH_RULES, (flat, other_flat), refinedweb=(flat, OLD_PAGE), dolma=(flat, OLD_PAGE)),
         ),
         ([(NEWS, 1, menu)], of_everyone(ENGLISH_RULES, (flat,), gopher=(menu,))),
+        (
+            [(NEWS, 1, flat), (OTHER, 1, quoting)],
+            of_everyone(ENGLISH_RULES, (flat, quoting), refinedweb=(flat, other_flat)),
+        ),
         (
             [(NEWS, 1, mail)],
             of_everyone(
@@ -663,12 +673,18 @@ REFINEDWEB_LINES = (
 SITES = "'wikipedia.org', 'arxiv.org', 'stackoverflow.com', 'stackexchange.com', 'reddit.com', 'github.com'"
 
 
-def minhash(bands, rows, shingle):
-    return f"NearDuplicates(bands={bands}, rows={rows}, shingle={shingle}, min_similarity=0.8, seed=1)"
+EXACT = "ExactDuplicates(normalized=False, keep='first', scope='corpus')"
 
 
-def same(bands, rows, shingle):
-    return ["ExactDuplicates()", minhash(bands, rows, shingle)]
+def minhash(bands, rows, shingle, words="plain"):
+    return (
+        f"NearDuplicates(bands={bands}, rows={rows}, shingle={shingle}, min_similarity=0.8, words='{words}', "
+        "keep='first', scope='corpus', seed=1)"
+    )
+
+
+def same(bands, rows, shingle, words="plain"):
+    return [EXACT, minhash(bands, rows, shingle, words)]
 
 
 WET, OURS = ["ExtractText", "WetText()"], ["SeenPayload", "FirstLook", "ExtractText"]
@@ -688,7 +704,7 @@ FINEWEB = [
     DATATROVE_QUALITY,
     FINEWEB_C4,
     FINEWEB_RULES.format("0.3"),
-    *same(14, 8, 5),
+    *same(14, 8, 5, "fineweb"),
 ]
 
 # The steps of each recipe, in order; of those that look at a page before it is a text, and are not published, the name.
@@ -720,7 +736,14 @@ RECIPES = {
     "gopher_dclm": [*OURS, ABOVE.format("en"), DCLM_QUALITY, DCLM_REPETITION, *same(14, 8, 13)],
     "gopher_dolma": [*OURS, ABOVE.format("en"), DOLMA_GOPHER, *same(14, 8, 13)],
     "gopher_curator": [*OURS, ABOVE.format("en"), CURATOR_QUALITY, CURATOR_REPETITION, *same(14, 8, 13)],
-    "refinedweb": [f"NotHosts(hosts=({SITES}))", *OURS, *REFINEDWEB, *same(450, 20, 5), "FirstOfUrl()"],
+    "refinedweb": [
+        f"NotHosts(hosts=({SITES}))",
+        *OURS,
+        *REFINEDWEB,
+        *same(450, 20, 5),
+        "ExactSubstrings(min_tokens=50, min_characters=20)",
+        "FirstOfUrl(normalized=False)",
+    ],
     "dclm_refinedweb": [*OURS, *REFINEDWEB, *same(93, 15, 5)],
     "dclm_baseline": [
         *OURS,
@@ -732,7 +755,7 @@ RECIPES = {
     "fineweb": [*FINEWEB, FINEWEB_PII],
     "fineweb_paper": [
         *FINEWEB[:-4],
-        *same(14, 8, 5),
+        *same(14, 8, 5, "fineweb"),
         FINEWEB_C4,
         FINEWEB_RULES.format("inf"),
         FINEWEB_PII,
@@ -747,7 +770,7 @@ RECIPES = {
     "fineweb2": [
         *OURS,
         ABOVE.format("de"),
-        *same(14, 8, 5),
+        *same(14, 8, 5, "fineweb"),
         DATATROVE_REPETITION,
         QUALITY.format("1.2", "14.0", "0.65", DE),
         "C4Lines(end_mark=False, min_words=1, max_word_length=10000, min_sentences=3)",
@@ -755,12 +778,12 @@ RECIPES = {
         FINEWEB_PII,
     ],
     "ccnet": CCNET,
-    "redpajama_v2": [*CCNET, "RedPajamaSignals(stop_words=None, ldnoobw=None, ut1=())", "ExactDuplicates()"],
+    "redpajama_v2": [*CCNET, "RedPajamaSignals(stop_words=None, ldnoobw=None, ut1=())", EXACT],
     "dolma": [
         *OURS,
         FROM.format(0.5),
-        "FirstOfUrl()",
-        "ExactDuplicates()",
+        "FirstOfUrl(normalized=False)",
+        EXACT,
         DOLMA_GOPHER,
         "RepeatedTokens(min_run=100, max_period=13, tokenizer='', sha256='')",
         "DolmaPii(max_spans=5, email='|||EMAIL_ADDRESS|||', phone='|||PHONE_NUMBER|||', ip='|||IP_ADDRESS|||')",

@@ -28,7 +28,9 @@ RATIOS = {  # that may be above 1
 }
 BY_KIND = {str: "a", float: 0.5, int: 3}
 IMPORTS = """import dataclasses
+from curation.dedup.exact import ExactDuplicates
 from curation.dedup.minhash import NearDuplicates
+from curation.dedup.pages import FirstOfUrl
 from curation.extraction.settings import ExtractText, Trafilatura
 from curation.language import KeepLanguage, Lid176
 from curation.recipe import Recipe
@@ -120,7 +122,7 @@ def read(steps):
 @pytest.mark.parametrize(
     "steps, told",
     [
-        ("(ExtractText(), GopherQualty())", "mine.py, line 10: NameError: name 'GopherQualty' is not defined"),
+        ("(ExtractText(), GopherQualty())", "mine.py, line 12: NameError: name 'GopherQualty' is not defined"),
         ("(ExtractText, GopherQuality())", "recipe mine: step 1, ExtractText, is a class: expected ExtractText(...)"),
         ("(ExtractText(), GopherQuality)", "recipe mine: step 2, GopherQuality, is a class: expected GopherQuality("),
         ("(ExtractText(), Trafilatura())", "recipe mine: step 2, Trafilatura("),
@@ -135,16 +137,31 @@ def read(steps):
         ("(ExtractText(), KeepLanguage('en', 65))", "KeepLanguage(min_score=65): expected a share from 0 to 1"),
         ("(ExtractText(), KeepLanguage(identifier=Lid176))", "KeepLanguage(identifier=<class"),
         ("(ExtractText(), NearDuplicates(bands=10**6))", "NearDuplicates(bands=1000000, rows=8): expected at most"),
+        (
+            "(ExtractText(), NearDuplicates(words='latin'))",
+            "NearDuplicates(words='latin'): expected one of plain, fineweb",
+        ),
+        (
+            "(ExtractText(), NearDuplicates(keep='signal:'))",
+            "NearDuplicates(keep='signal:'): expected first, longest, ",
+        ),
+        ("(ExtractText(), ExactDuplicates(scope='a\\nb'))", "ExactDuplicates(scope='a\\nb'): expected one of corpus, "),
+        ("(ExtractText(), ExactDuplicates(normalized=1))", "ExactDuplicates(normalized=1): expected True or False"),
+        ("(ExtractText(), FirstOfUrl(normalized='yes'))", "FirstOfUrl(normalized='yes'): expected True or False"),
+        (
+            "(ExtractText(), ExactDuplicates(), NearDuplicates(keep='newest'))",
+            "ExactDuplicates(keep='first') stands beside NearDuplicates(keep='newest'): they make clusters together",
+        ),
         ("(ExtractText(), RepeatedTokens(max_period=10**9))", "RepeatedTokens(max_period=1000000000): expected"),
         ("(ExtractText(cpu_seconds=1e9),)", "ExtractText(cpu_seconds=1000000000.0): expected at most"),
         ("(ExtractText(),), validation='none'", "recipe mine: validation='none', expected one of host, c4"),
-        ("exit()", "mine.py, line 10: SystemExit"),
-        ("exec('import nowhere')", "mine.py, line 10: ModuleNotFoundError"),
-        ("(lambda again: again(again))(lambda again: again(again))", "mine.py, line 10: RecursionError"),
+        ("exit()", "mine.py, line 12: SystemExit"),
+        ("exec('import nowhere')", "mine.py, line 12: ModuleNotFoundError"),
+        ("(lambda again: again(again))(lambda again: again(again))", "mine.py, line 12: RecursionError"),
         ("(ExtractText(), 'x' * 10**6)", "recipe mine: step 2, 'xxx"),
         ("(ExtractText(), 'a\\nb\\x1b[2J')", "recipe mine: step 2, 'a"),
     ],
-    ids=range(23),
+    ids=range(29),
 )
 def test_a_recipe_that_cannot_be_meant_is_an_error_of_one_line(steps, told):
     with pytest.raises(ValueError) as caught:

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import xxhash
@@ -17,7 +19,7 @@ HASHES = st.lists(st.integers(0, 2**64 - 1), max_size=30, unique=True).map(
 
 
 def slow_signature(hashed, settings):
-    """datasketch, one element at a time."""
+    """datasketch, one element at a time, of each the low 32 bits."""
     sketch = MinHash(
         num_perm=settings.bands * settings.rows,
         seed=settings.seed,
@@ -27,41 +29,6 @@ def slow_signature(hashed, settings):
     for element in hashed.tolist():
         sketch.update(element)
     return sketch.hashvalues.tolist()
-
-
-@pytest.mark.parametrize(
-    "text, expected",
-    [
-        ("", ""),
-        ("  The  Bridge\n\tfell. ", "the bridge fell"),
-        ("It cost 1,234.50 or 7", "it cost 0 0 or 0"),
-        ("1,234", "0"),
-        ("naïve CAFÉ", "naive cafe"),
-        ("Don't (ever) stop!", "don t ever stop"),
-        ("٣٫٥ and १२", "0 and 0"),
-        ("«quoted» — “text”", "quoted text"),
-        ("日本語、です。", "日本語 てす"),  # as datatrove: marks go, and voicing with them
-        ("...", ""),
-    ],
-)
-def test_normalize(text, expected):
-    assert minhash.normalize(text) == expected
-
-
-def test_shingles_are_the_distinct_hashed_word_n_grams():
-    words = ["a", "river", "and", "a", "bridge", "and", "a", "river", "and", "a", "boat"]
-    expected = {" ".join(words[at : at + 3]) for at in range(len(words) - 2)}
-    assert len(expected) == 7  # "a river and" stands twice, and so does "river and a"
-    expected = sorted(xxhash.xxh3_64_intdigest(shingle.encode()) for shingle in expected)
-    found = minhash.shingles("A river, and a bridge -- and a RIVER and a boat!", 3)
-    assert (found.dtype, found.tolist()) == (np.uint64, expected)
-
-
-@pytest.mark.parametrize(
-    "text, count", [("", 0), ("...", 0), ("one", 1), ("a b c d", 1), ("a b c d e", 1), ("a b c d e f", 2)]
-)
-def test_few_words_are_one_shingle(text, count):
-    assert len(minhash.shingles(text, 5)) == count
 
 
 @given(hashed=HASHES)
@@ -83,6 +50,45 @@ def test_signature_does_not_depend_on_the_batches(monkeypatch):
     expected = minhash.signature(hashed, SMALL).tolist()
     monkeypatch.setattr(minhash, "_BATCH", 10)
     assert minhash.signature(hashed, SMALL).tolist() == expected
+
+
+@given(hashed=HASHES, count=st.integers(1, 8))
+@settings(max_examples=60, deadline=None)
+def test_a_sketch_is_the_first_hashes_of_the_signature(hashed, count):
+    found = minhash.signature(hashed, SMALL, count)
+    assert (found.dtype, found.tolist()) == (np.uint32, minhash.signature(hashed, SMALL).tolist()[:count])
+
+
+@pytest.mark.parametrize(
+    "bands, rows, expected", [(4, 2, 8), (14, 8, 112), (128, 1, 128), (43, 3, 128), (450, 20, 128)]
+)
+def test_a_sketch_has_at_most_128_hashes(bands, rows, expected):
+    near = NearDuplicates(bands, rows)
+    assert minhash.sketch_size(near) == expected
+    assert len(minhash.signature(np.arange(9, dtype=np.uint32), near, minhash.sketch_size(near))) == expected
+
+
+@pytest.mark.parametrize("batch", [1, 10, 112, 113, 1 << 12])
+def test_a_sketch_does_not_depend_on_the_batches(batch, monkeypatch):
+    hashed = np.arange(0, 5000, 7, dtype=np.uint32) * np.uint32(0x9E3779B1)
+    expected = minhash.signature(hashed, FINEWEB)
+    assert (expected == slow_signature(hashed, FINEWEB)).all()
+    monkeypatch.setattr(minhash, "_BATCH", batch)
+    assert minhash.signature(hashed, FINEWEB, 50).tolist() == expected[:50].tolist()
+
+
+def test_no_shingles_are_the_greatest_hashes():
+    assert set(minhash.signature(np.empty(0, np.uint32), SMALL).tolist()) == {0xFFFFFFFF}
+
+
+def test_a_large_set_takes_little_memory():
+    """16,384 shingles and 9,000 hashes: 590 MB if they were computed at once."""
+    hashed, wide = np.arange(1 << 14, dtype=np.uint32), NearDuplicates(450, 20)
+    tracemalloc.start()
+    minhash.signature(hashed, wide)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 32 << 20
 
 
 def test_another_seed_is_another_signature():
@@ -116,17 +122,36 @@ def test_equal_rows_of_different_bands_are_different_keys():
     assert len(set(minhash.band_keys(np.zeros(8, np.uint32), SMALL).tolist())) == 4
 
 
-@given(left=st.sets(st.integers(0, 20)), right=st.sets(st.integers(0, 20)))
-def test_jaccard(left, right):
-    arrays = [np.array(sorted(side), np.uint64) for side in (left, right)]
-    assert minhash.jaccard(*arrays) == (len(left & right) / len(left | right) if left | right else 0.0)
-
-
 def test_keys_of_texts():
     assert text_key("Grüße") == xxhash.xxh3_64_intdigest("Grüße".encode())
     assert len({text_key(text) for text in ("", "a", "a ", "A", "ä", "a\u0308")}) == 6
 
 
-def test_a_run_of_marks_ends():
-    """Canonical reordering of these alone takes minutes."""
-    assert minhash.normalize("a" + "\u0300\u0323" * 500_000 + " \u00e9t\u0301e") == "a ete"
+def test_band_keys_hash_the_rows_of_each_band():
+    signature = np.arange(100, 108, dtype=np.uint32)
+    rows = [signature[start : start + 2].astype("<u4").tobytes() for start in range(0, 8, 2)]
+    expected = [xxhash.xxh3_64_intdigest(row, band) for band, row in enumerate(rows, 1)]
+    assert minhash.band_keys(signature, SMALL).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "fields, told",
+    [
+        ({"bands": 0}, "bands=0): expected at least 1"),
+        ({"rows": 0}, "rows=0): expected at least 1"),
+        ({"shingle": 0}, "shingle=0): expected at least 1"),
+        ({"shingle": 1001}, "shingle=1001): expected at most 1000 words"),
+        ({"min_similarity": 1.1}, "min_similarity=1.1): expected a share from 0 to 1"),
+        ({"bands": 4097, "rows": 16}, "bands=4097, rows=16): expected at most 65536 hashes"),
+        ({"words": "latin"}, "words='latin'): expected one of plain, fineweb"),
+        ({"keep": "best"}, "keep='best'): expected first, longest, newest, or signal: and a signal's name"),
+        ({"scope": "host"}, "scope='host'): expected one of corpus, crawl, language"),
+        ({"seed": -1}, "seed=-1): expected 0 to 4294967295"),
+        ({"seed": 1 << 32}, "seed=4294967296): expected 0 to 4294967295"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_settings_that_cannot_be_meant(fields, told):
+    with pytest.raises(ValueError) as caught:
+        NearDuplicates(**fields)
+    assert str(caught.value) == f"NearDuplicates({told}"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from curation import manifest
 from curation.dedup import lines, pages
 from curation.dedup.lines import RepeatedLines, RepeatedParagraphs, SentenceSpans
-from curation.dedup.pages import FirstOfUrl, NewestPage
+from curation.dedup.pages import FirstOfUrl, NewestPage, SamePayload
 from curation.walk import bare_document
 from pipelines import curate
 from tests import plain_c4
@@ -62,6 +62,20 @@ def test_dropped_pages_are_those_of_a_naive_reading(rows, step):
             expected[number] = same[0][2]
     assert dropped_pages(step, numbered) == expected
     assert dropped_pages(step, numbered[::-1]) == expected
+
+
+def test_the_first_of_a_url_as_it_stands_or_normalised():
+    rows = [("http://a.example/x", 1, 7), ("https://www.a.example/x/", 3, 4), ("http://a.example/x", 2, 9)]
+    assert dropped_pages(FirstOfUrl(), rows) == {9: 7}
+    assert dropped_pages(FirstOfUrl(normalized=True), rows) == {7: 4, 9: 4}
+
+
+def test_of_one_payload_in_one_charset_the_smallest_id_stays():
+    found = [("sha1:A", "utf-8"), ("sha1:B", "utf-8"), ("sha1:A", "utf-8"), ("sha1:A", "big5"), ("", ""), ("", "")]
+    documents = [dataclasses.replace(bare_document(""), digest=digest, charset=charset) for digest, charset in found]
+    rows = [row for number, each in enumerate(documents) for row in pages.keys(SamePayload(), each, number)]
+    assert pages.drops(np.array(rows[::-1], pages.PAGE)).tolist() == [(2, 0)]
+    assert sorted(pages.members(np.array(rows, pages.PAGE)).tolist()) == [(0, 0, 2), (2, 0, 2)]
 
 
 def texts_without(step, documents):

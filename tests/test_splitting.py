@@ -130,9 +130,11 @@ def test_sentences_of_c4_are_those_of_the_language():
 
 
 def test_shingles_are_of_the_words_of_the_language():
-    assert len(minhash.shingles(CHINESE, 2, "zh")) == len(splitting.words(minhash.normalize(CHINESE), "zh")) - 1
-    assert len(minhash.shingles(CHINESE, 2)) == 2  # what stands between marks
-    assert minhash.shingles("a river", 1, "de").tolist() == minhash.shingles("a river", 1).tolist()
+    found = minhash.shingles(CHINESE, 2, "zh", "fineweb")
+    assert len(found) == len(splitting.words(minhash.normalize(CHINESE), "zh")) - 1
+    assert len(minhash.shingles(CHINESE, 2, "en", "fineweb")) == 2  # what stands between marks
+    english, german = (minhash.shingles("a river", 1, language, "fineweb") for language in ("en", "de"))
+    assert english.tolist() == german.tolist()
 
 
 def test_stop_words_are_words():

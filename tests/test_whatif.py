@@ -414,7 +414,10 @@ def changed_step(of, name):
         ("gopher=3", "expected NAME.FIELD=VALUE"),
         ("nope.x=1", "--rule nope.x=1: recipe fineweb has no step nope; its steps are SeenPayload, FirstLook, "),
         ("c4.min_word=3", "no field min_word; C4Lines has "),
-        ("e.min_words=3", "no field min_words; ExtractText has extractor, .+; ExactDuplicates has none"),
+        (
+            "e.min_words=3",
+            "no field min_words; ExtractText has extractor, .+; ExactDuplicates has normalized, keep, scope",
+        ),
         ("gopher.min_words=x", "x is no value for GopherQuality.min_words, which is 50: expected int"),
         ("gopher.min_words=1e3", "1e3 is no value for GopherQuality.min_words"),
         ("gopher.min_words=True", "True is no value for GopherQuality.min_words"),

@@ -1,60 +1,89 @@
-"""Verified pairs to clusters: which document each duplicate is dropped for, and on what evidence."""
+"""Verified pairs to clusters: which document each duplicate is dropped for, and on what evidence.
+
+Clusters are the connected components of the graph of verified pairs. `clusters` finds them at once, in one place;
+`curation.dedup.stars` finds the same ones round by round, where the pairs are too many for that.
+"""
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-EDGE = np.dtype([("document", "<i8"), ("other", "<i8"), ("similarity", "<f4"), ("is_exact", "?")])  # other < document
-# `kept` is the smallest document of the cluster. `through` is the next on a shortest chain of verified pairs to it, and
-# `kept` itself where the two were found similar; `similarity` is that to `through`.
-DROP = np.dtype(
-    [("document", "<i8"), ("kept", "<i8"), ("through", "<i8"), ("similarity", "<f4"), ("is_exact", "?")],
-)
-COPIES = np.dtype([("document", "<i8"), ("copies", "<i4")])
+# An edge. The smallest rank, and of equal ones the smallest number, is the copy that is kept. A document weighs as many
+# copies as it stood for before.
+_LINK = [
+    *(("node", "<i8"), ("rank", "<f8"), ("neighbour", "<i8"), ("neighbour_rank", "<f8")),
+    *(("weight", "<i4"), ("neighbour_weight", "<i4")),
+]
+LINK = np.dtype(_LINK)
+VERIFIED = np.dtype([*_LINK, ("similarity", "<f4"), ("how", "<u1")])  # with its evidence, see `curation.dedup.verify`
+EVIDENCE = np.dtype([("document", "<i8"), ("other", "<i8"), ("similarity", "<f4"), ("how", "<u1")])
+MEMBER = np.dtype([("document", "<i8"), ("kept", "<i8"), ("copies", "<i4")])  # of a cluster of two and more
 
 
-def clusters(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What to drop, DROP[n], and the size of each cluster by its kept document, COPIES[m]; from EDGE[k]; sorted."""
-    if not len(edges):
-        return np.empty(0, DROP), np.empty(0, COPIES)
-    nodes, places = np.unique(np.concatenate([edges["document"], edges["other"]]), return_inverse=True)
-    left, right = places[: len(edges)], places[len(edges) :]
-    graph = coo_array((np.ones(len(edges), np.int8), (left, right)), shape=(len(nodes), len(nodes)))
-    count, labels = connected_components(graph, directed=False)
-    smallest = np.full(count, np.iinfo(np.int64).max)
-    np.minimum.at(smallest, labels, nodes)
-    kept = smallest[labels]
-    sizes = np.bincount(labels)
+def clusters(links: np.ndarray) -> np.ndarray:
+    """The members of all clusters, MEMBER[n], sorted by document, from LINK[k] or VERIFIED[k], from one end or both.
 
-    steps = _first_steps(_both_ways(edges), nodes, kept)
-    drops = np.empty(len(steps), DROP)
-    for field in ("document", "through", "similarity", "is_exact"):
-        drops[field] = steps[field]
-    drops["kept"] = kept[np.searchsorted(nodes, steps["document"])]
+    Takes some 200 bytes of memory a link.
+    """
+    if not len(links):
+        return np.empty(0, MEMBER)
+    nodes, first, places = np.unique(
+        np.concatenate([links["node"], links["neighbour"]]), return_index=True, return_inverse=True
+    )
+    ranks = np.concatenate([links["rank"], links["neighbour_rank"]])[first]
+    weights = np.concatenate([links["weight"], links["neighbour_weight"]])[first]
+    ends = places.astype(np.int32).reshape(2, -1)
+    graph = coo_array((np.ones(len(links), np.int8), (ends[0], ends[1])), shape=(len(nodes), len(nodes)))
+    _, labels = connected_components(graph, directed=False)
 
-    copies = np.empty(count, COPIES)
-    copies["document"], copies["copies"] = smallest, sizes
-    return drops, np.sort(copies, order="document")
-
-
-def _both_ways(edges: np.ndarray) -> np.ndarray:
-    """Each edge from either end, DROP[2k] without its `kept`, the best first: exact, most similar, smallest."""
-    both = np.empty(2 * len(edges), DROP)
-    both["document"] = np.concatenate([edges["document"], edges["other"]])
-    both["through"] = np.concatenate([edges["other"], edges["document"]])
-    both["similarity"] = np.tile(edges["similarity"], 2)
-    both["is_exact"] = np.tile(edges["is_exact"], 2)
-    return both[np.lexsort((both["through"], -both["similarity"], ~both["is_exact"], both["document"]))]
+    order = np.lexsort((nodes, ranks, labels))
+    starts = np.flatnonzero(np.r_[True, labels[order][1:] != labels[order][:-1]])
+    sizes = np.diff(np.r_[starts, len(nodes)])
+    found = np.empty(len(nodes), MEMBER)
+    found["document"] = nodes[order]
+    found["kept"] = np.repeat(nodes[order][starts], sizes)
+    found["copies"] = np.repeat(np.add.reduceat(weights[order], starts), sizes)
+    return found[np.argsort(found["document"], kind="stable")]
 
 
-def _first_steps(both: np.ndarray, nodes: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """For each node that is not kept, its best edge to a node one step nearer to the kept one, DROP[n], by document."""
-    reached = nodes == kept
-    document, through = np.searchsorted(nodes, both["document"]), np.searchsorted(nodes, both["through"])
-    chosen = [np.empty(0, np.int64)]
-    while not reached.all():
-        nearer = np.flatnonzero(reached[through] & ~reached[document])
-        _, first = np.unique(document[nearer], return_index=True)
-        chosen.append(nearer[first])
-        reached[document[nearer]] = True
-    return np.sort(both[np.concatenate(chosen)], order="document")
+def both_ways(links: np.ndarray) -> np.ndarray:
+    """Each edge of LINK[n] or VERIFIED[n] from either end, LINK[2n]."""
+    found = np.empty(2 * len(links), LINK)
+    for one, other in (("node", "neighbour"), ("rank", "neighbour_rank"), ("weight", "neighbour_weight")):
+        found[one] = np.concatenate([links[one], links[other]])
+        found[other] = np.concatenate([links[other], links[one]])
+    return found
+
+
+def evidence(verified: np.ndarray) -> np.ndarray:
+    """Each pair of VERIFIED[n] as seen from either of its documents, EVIDENCE[2n]."""
+    found = np.empty(2 * len(verified), EVIDENCE)
+    found["document"] = np.concatenate([verified["node"], verified["neighbour"]])
+    found["other"] = np.concatenate([verified["neighbour"], verified["node"]])
+    for name in ("similarity", "how"):
+        found[name] = np.tile(verified[name], 2)
+    return found
+
+
+def best_evidence(evidence: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Of EVIDENCE[n] the pair to show for each document that is dropped by MEMBER[k], EVIDENCE[m], sorted by document.
+
+    That with the copy that is kept, where the two were compared; else that with the first document of the
+    same text, or the most similar other, of which the smallest number. Texts that are the same name the one before,
+    so that something else than themselves is named.
+    """
+    if not len(evidence) or not len(found):
+        return evidence[:0]
+    found = found[np.argsort(found["document"])]
+    place = np.searchsorted(found["document"], evidence["document"]).clip(max=len(found) - 1)
+    is_dropped = (found["document"][place] == evidence["document"]) & (found["kept"][place] != evidence["document"])
+    evidence, place = evidence[is_dropped], place[is_dropped]
+    is_kept = found["kept"][place] == evidence["other"]
+    is_same, is_before = evidence["how"] == 0, evidence["other"] < evidence["document"]
+    preference = np.select([is_kept, is_same & is_before, ~is_same], [0, 1, 2], 3)
+    order = np.lexsort((evidence["other"], -evidence["similarity"], ~is_same, preference, evidence["document"]))
+    ordered = evidence[order]
+    is_first = np.ones(len(ordered), bool)
+    is_first[1:] = ordered["document"][1:] != ordered["document"][:-1]
+    best: np.ndarray = ordered[is_first]
+    return best

@@ -1,38 +1,40 @@
-"""Near-duplicate candidates by MinHash (Broder 1997), with datasketch's permutations and FineWeb's shingles."""
+"""Near-duplicates by MinHash (Broder 1997): datasketch's permutations and hash values, computed in bulk."""
 
 import dataclasses
 import functools
-import re
-import unicodedata
 
 import numpy as np
-import regex
 import xxhash
 
-from curation import splitting
+from curation.dedup import keeping
+from curation.dedup.shingles import WORDS, jaccard, normalize, shingles
 from curation.rules import limits
-from curation.rules.characters import PUNCTUATION
 
-_NUMBER = regex.compile(r"\p{Nd}+([.,،٫⎖⎗⎘]{1}\p{Nd}+)?")
-_SPACE = re.compile(r"\s+")
-_TO_BLANKS = str.maketrans(dict.fromkeys(PUNCTUATION, " "))
+__all__ = ["NearDuplicates", "band_keys", "jaccard", "normalize", "shingles", "signature", "sketch_size"]
+
 _MAX_HASHES = 1 << 16  # of one document; RefinedWeb's 450 x 20 are the most of any recipe
-_BATCH = 1 << 20  # hashes computed at once, of all permutations: bounds memory to a few times 8 MiB
+_BATCH = 1 << 20  # hashes computed at once, of all permutations: bounds memory to a few times 4 MiB
+_MAX_SKETCH = 128  # hashes of a document that a pair's similarity is estimated from
+_MAX_WORDS_OF_SHINGLE = 1000
 
 
 @dataclasses.dataclass(frozen=True)
 class NearDuplicates:
-    """Keeps the document with the smallest id of a cluster of near-duplicates.
+    """Keeps one document of each cluster of near-duplicates.
 
     Two documents are candidates where one of `bands` bands of `rows` hashes agrees: with 14 x 8 (FineWeb) that finds
-    .77 of the pairs at similarity .75, .92 at .8, .99 at .85. A candidate pair joins a cluster only where the Jaccard
-    similarity of its shingle sets, computed from the texts, is at least `min_similarity`.
+    .77 of the pairs at similarity .75, .92 at .8, .99 at .85; `pipelines.minhash` prints the curve of any setting. A
+    candidate pair joins a cluster only where the Jaccard similarity of its sets of shingles, n-grams of plain words, is
+    at least `min_similarity`: by the signatures where they leave no doubt, else by the texts (`curation.dedup.verify`).
     """
 
     bands: int = 14
     rows: int = 8
     shingle: int = 5  # words
     min_similarity: float = 0.8
+    words: str = "plain"  # that candidates are looked for with; fineweb: as datatrove 0.10.1 normalises and splits
+    keep: str = keeping.FIRST  # first (the smallest id), longest, newest, or signal:NAME (the greatest value)
+    scope: str = keeping.CORPUS  # corpus, crawl or language: where duplicates are looked for
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -42,66 +44,56 @@ class NearDuplicates:
             raise ValueError(
                 f"NearDuplicates(bands={self.bands}, rows={self.rows}): expected at most {_MAX_HASHES} hashes"
             )
+        if self.shingle > _MAX_WORDS_OF_SHINGLE:
+            raise ValueError(f"NearDuplicates(shingle={self.shingle}): expected at most {_MAX_WORDS_OF_SHINGLE} words")
+        if self.words not in WORDS:
+            raise ValueError(f"NearDuplicates(words={self.words!r}): expected one of {', '.join(WORDS)}")
+        keeping.check(self, self.keep, self.scope)
         if not 0 <= self.seed < 1 << 32:
             raise ValueError(f"NearDuplicates(seed={self.seed}): expected 0 to {(1 << 32) - 1}")
 
 
-def normalize(text: str) -> str:
-    """Lower case, numbers as 0, no punctuation, single blanks, no accents (datatrove 0.10.1, simplify_text)."""
-    text = _NUMBER.sub("0", text.lower()).translate(_TO_BLANKS)
-    text = _SPACE.sub(" ", text.strip())
-    if not text.isascii():
-        # Marks go before the decomposition too, whose time is quadratic in a run of them.
-        text = _without_marks(unicodedata.normalize("NFD", _without_marks(text)))
-    return text.strip()
+def sketch_size(settings: NearDuplicates) -> int:
+    """How many hashes of a document are kept to estimate similarities from."""
+    return min(settings.bands * settings.rows, _MAX_SKETCH)
 
 
-def _without_marks(text: str) -> str:
-    return "".join(character for character in text if unicodedata.category(character) != "Mn")
+def signature(hashed: np.ndarray, settings: NearDuplicates, count: int | None = None) -> np.ndarray:
+    """The MinHash of a set of shingles, uint32[bands * rows], or of its first `count` hashes.
 
-
-def shingles(text: str, size: int, language: str = "en") -> np.ndarray:
-    """The distinct hashed word n-grams of a text, uint64[n], sorted; one of all words where they are fewer."""
-    tokens = splitting.words(normalize(text), language)
-    if not tokens:
-        return np.empty(0, np.uint64)
-    count = max(len(tokens) - size + 1, 1)
-    hashes = (xxhash.xxh3_64_intdigest(" ".join(tokens[at : at + size]).encode()) for at in range(count))
-    return np.unique(np.fromiter(hashes, np.uint64, count))
-
-
-def signature(hashed: np.ndarray, settings: NearDuplicates) -> np.ndarray:
-    """The MinHash of a shingle set, uint32[bands * rows]: datasketch's own for the low 32 bits of each shingle."""
-    from datasketch import MinHash  # brings scipy.integrate along: only what computes signatures pays for it
-
-    sketch = MinHash(
-        num_perm=settings.bands * settings.rows,
-        hashfunc=int,
-        permutations=_permutations(settings.bands * settings.rows, settings.seed),
-        scheme="affine32",
-    )
-    low, batch = hashed.astype(np.uint32), max(_BATCH // (settings.bands * settings.rows), 1)
-    for start in range(0, len(low), batch):
-        sketch.update_batch(low[start : start + batch])
-    return np.asarray(sketch.hashvalues, np.uint32)
+    Equal to datasketch 2.0's MinHash(num_perm, seed, scheme="affine32") updated with the low 32 bits of each shingle.
+    """
+    size = settings.bands * settings.rows
+    multipliers, summands = (values[:count] for values in _permutations(size, settings.seed))
+    mixed, found = _mixed(hashed.astype(np.uint32)), np.full(len(multipliers), 0xFFFFFFFF, np.uint32)
+    batch = max(_BATCH // len(multipliers), 1)
+    for start in range(0, len(mixed), batch):
+        values = np.multiply.outer(multipliers, mixed[start : start + batch])
+        values += summands[:, None]
+        np.minimum(found, values.min(axis=1), out=found)
+    return found
 
 
 def band_keys(signature_values: np.ndarray, settings: NearDuplicates) -> np.ndarray:
     """One key a band, uint64[bands]; equal keys of two documents mean equal rows of one band, but for chance."""
-    bands = np.ascontiguousarray(signature_values.reshape(settings.bands, settings.rows))
-    keys = [xxhash.xxh3_64_intdigest(band.tobytes(), seed=number + 1) for number, band in enumerate(bands)]
+    packed = np.ascontiguousarray(signature_values).tobytes()
+    width = settings.rows * signature_values.itemsize
+    digest = xxhash.xxh3_64_intdigest
+    keys = [digest(packed[band * width : (band + 1) * width], band + 1) for band in range(settings.bands)]
     return np.array(keys, np.uint64)
 
 
-def jaccard(left: np.ndarray, right: np.ndarray) -> float:
-    """The Jaccard similarity of two sets of shingles, sorted and distinct; 0 where both are empty."""
-    common = len(np.intersect1d(left, right, assume_unique=True))
-    union = len(left) + len(right) - common
-    return common / union if union else 0.0
+def _mixed(hashed: np.ndarray) -> np.ndarray:
+    """MurmurHash3's finalizer, which datasketch puts before its permutations."""
+    hashed = (hashed ^ (hashed >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    hashed = (hashed ^ (hashed >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    mixed: np.ndarray = hashed ^ (hashed >> np.uint32(16))
+    return mixed
 
 
-@functools.cache
-def _permutations(count: int, seed: int) -> np.ndarray:
-    from datasketch import MinHash
+@functools.lru_cache(4)
+def _permutations(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    from datasketch import MinHash  # brings scipy.integrate along: only what computes signatures pays for it
 
-    return np.asarray(MinHash(num_perm=count, seed=seed, scheme="affine32").permutations, np.uint32)
+    multipliers, summands = MinHash(num_perm=count, seed=seed, scheme="affine32").permutations
+    return multipliers, summands

@@ -15,7 +15,8 @@ the language: one of those that have stop words, in curation/rules/stop_words.py
 - C4's lines are of one word or more, and of words of up to 10,000 characters, since white space finds one word in a
   line of Chinese however long it is; pages are of three sentences.
 - Thai and Lao have no sentence mark for a line to end in: they need FineWebQuality(min_terminal_lines=0.0).
-- words are those of curation/splitting.py, not those of FineWeb-2's packages.
+- words are those of curation/splitting.py, not those of FineWeb-2's packages. Candidates for near-duplicates are looked
+  for with them, and verified on n-grams of plain words: runs of letters, or single characters where no blanks are.
 """
 
 from curation.cascade import SeenPayload
@@ -40,7 +41,7 @@ RECIPE = Recipe(
         ExtractText(Trafilatura("recall", fast=True)),
         KeepLanguage("de", min_score=0.65),
         ExactDuplicates(),
-        NearDuplicates(bands=14, rows=8, shingle=5, min_similarity=0.8),
+        NearDuplicates(bands=14, rows=8, shingle=5, min_similarity=0.8, words="fineweb"),
         GopherRepetition(),
         GopherQuality(
             min_mean_word_length=1.2,

@@ -36,7 +36,7 @@ RECIPE = Recipe(
         C4Lines(end_mark=False, min_words=3, min_sentences=5),
         FineWebQuality(),
         ExactDuplicates(),
-        NearDuplicates(bands=14, rows=8, shingle=5, min_similarity=0.8),
+        NearDuplicates(bands=14, rows=8, shingle=5, min_similarity=0.8, words="fineweb"),
         QualityClassifier("models/educational.bin", sha256="put the sha256 of your model here"),
         TopShare("quality_score", share=0.08),
         ReplacePii(),

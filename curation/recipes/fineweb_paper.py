@@ -36,7 +36,7 @@ RECIPE = Recipe(
         GopherRepetition(),
         GopherQuality(),
         ExactDuplicates(),
-        NearDuplicates(bands=14, rows=8, shingle=5, min_similarity=0.8),
+        NearDuplicates(bands=14, rows=8, shingle=5, min_similarity=0.8, words="fineweb"),
         C4Lines(end_mark=False, min_words=3, min_sentences=5),
         FineWebQuality(max_breaks=math.inf),
         ReplacePii(),
