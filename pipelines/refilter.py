@@ -18,14 +18,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from curation import manifest, parts, recipe, refilter, storage, stored_recipe, tokens, versions
+from curation.dedup.contamination import Against
 from curation.document import DOCUMENTS, REJECTED, Document, Rejection
 from curation.ledger import Ledger
 from curation.manifest import Manifest
 from curation.refilter import Plan
-from curation.remote.access import Access
 from curation.sources import Archive, Task
 from curation.walk import Walked
-from pipelines import command, deduplicate, extract, options, progress, tokenize
+from pipelines import command, deduplicate, extract, made_with, options, progress, tokenize
 from pipelines.run import Run
 from pipelines.tasks import Round
 
@@ -114,13 +114,14 @@ def planned(args: argparse.Namespace) -> tuple[Run, Plan]:
     _check_apart(args.output, args.corpus)
     file, text = recipe.read_source(args.recipe)
     language = held.settings.get("language")
-    new = recipe.of_run(file, text, language)
+    flags = dataclasses.replace(Against.of_json(held.settings.get("against")), sha256="")
+    against = flags.pinned(recipe.of_run(file, text, language).steps)
+    new = recipe.of_run(file, text, language, against)
     _digests(held, args.corpus)
     if missing := {"tokenizer_sha256", "vocab_size", "validation_share"} - held.settings.keys():
         raise ValueError(f"{args.corpus}: its manifest lacks the setting {min(missing)}; make the corpus again")
     plan = refilter.plan(stored_recipe.of_manifest(held, args.corpus), new)
     new.check()
-    paths = sorted(output.path for output in held.outputs if output.path.startswith("filtered/"))
     tokenizer = None
     if held.settings["tokenizer_sha256"]:
         with storage.open_read(storage.join(args.corpus, "tokenizer.json")) as opened:
@@ -128,9 +129,9 @@ def planned(args: argparse.Namespace) -> tuple[Run, Plan]:
         tokens.load(tokenizer, "tokenizer.json")
     return Run(
         output=args.output or f"{args.corpus.rstrip('/')}-{new.name}",
-        tasks=tuple(parts.task_of(storage.join(args.corpus, path)) for path in paths),
+        tasks=made_with.tasks_of_corpus(args.corpus, held),
         inputs=tuple(Archive(**entry) for entry in held.inputs),
-        access=Access(),
+        access=args.access,
         recipe_file=file,
         recipe_text=text,
         language=language,
@@ -138,6 +139,9 @@ def planned(args: argparse.Namespace) -> tuple[Run, Plan]:
         tokenizer_name="tokenizer.json",
         vocab_size=held.settings["vocab_size"] or 0,
         validation_share=held.settings["validation_share"],
+        against=against,
+        index=made_with.index_of_corpus(args.corpus, held, args.index, new),
+        max_links=args.max_links,
     ), plan
 
 
@@ -179,18 +183,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--corpus", required=True, metavar="DIR", help="the --output of pipelines.curate")
     add("--recipe", required=True, help="the new recipe's name, or the path of a Python file")
     add("--output", metavar="DIR", help="the new corpus (default: beside the corpus, with the recipe's name)")
+    add("--index", metavar="DIR", help="the index that the corpus was made with, or what that has grown to")
     add("--workers", type=int, default=None, metavar="N", help="tasks at once (default: all cores)")
+    add("--exchange", choices=options.EXCHANGES, help=options.EXCHANGE)
+    add("--max-links", type=int, default=20_000_000, metavar="N", help=options.MAX_LINKS)
     add("--overwrite", action="store_true", help="remove the corpus that is in --output first")
     add("--dry-run", action="store_true", help="say what is decided by signals and what runs again, and stop")
     args, beam_options = options.split(parser, argv)
-    for name in ("corpus", "recipe", "output"):
+    if args.max_links < 0:
+        parser.error(f"--max-links {args.max_links}: expected at least 0")
+    for name in ("corpus", "recipe", "output", "index"):
         setattr(args, name, getattr(args, name) and os.path.expanduser(getattr(args, name)))
     return command.guarded(lambda: _run(args, beam_options))
 
 
 def _run(args: argparse.Namespace, beam_options: PipelineOptions) -> int:
     start = time.time()
-    args.access = Access()
+    args.access = options.access_of_beam(beam_options)
+    storage.use(args.access)
     run, plan = planned(args)
     print(*_told(plan), sep="\n", flush=True)
     if args.dry_run:
