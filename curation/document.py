@@ -72,6 +72,27 @@ class Rejection:
         return cls(**where, step=step, reason=reason, value=value, evidence=evidence)
 
 
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """A stretch of a document's text that a step took out, with what it was taken out for."""
+
+    id: str  # of the document
+    url: str
+    step: str
+    start: int  # characters, in the text as it reached the step
+    stop: int
+    text: str  # what was cut, its first 500 characters
+    evidence: str  # the document that keeps the copy, or the evaluation item that it matches
+
+    @classmethod
+    def of(cls, document: Document, *, step: str, start: int, stop: int, evidence: str) -> "Cut":
+        """A cut out of a document whose text is as it reached the step."""
+        text = document.text[start : min(stop, start + _SHOWN)]
+        return cls(document.id, document.url, step, start, stop, text, evidence)
+
+
+_SHOWN = 500  # characters of what was cut
+
 DOCUMENTS = pa.schema(
     [
         ("id", pa.string()),
@@ -101,6 +122,18 @@ REJECTED = pa.schema(
         ("step", pa.string()),
         ("reason", pa.string()),
         ("value", pa.float64()),
+        ("evidence", pa.string()),
+    ]
+)
+
+CUTS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("url", pa.string()),
+        ("step", pa.string()),
+        ("start", pa.int64()),
+        ("stop", pa.int64()),
+        ("text", pa.string()),
         ("evidence", pa.string()),
     ]
 )

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from curation import storage
 from curation.cascade import SeenPayload
-from curation.document import DOCUMENTS, Document, Rejection
+from curation.dedup.overlaps import Overlap
+from curation.document import DOCUMENTS, Cut, Document, Rejection
 from curation.ledger import Ledger
 from curation.sources import Task
 
@@ -30,12 +31,12 @@ class PartWriter:
         self._size = 0
         self.num_rows = 0
 
-    def add(self, row: Document | Rejection) -> None:
+    def add(self, row: Document | Rejection | Cut | Overlap) -> None:
         """Adds one row."""
         values = {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
         if isinstance(row, Rejection):
             values["value"] = None if row.value is None else float(row.value)
-        else:
+        elif isinstance(row, Document):
             values["signals"] = list(row.signals.items())
             self._size += len(row.text)
         self._rows.append(values)
@@ -114,6 +115,30 @@ def rejections(path: str) -> Iterator[Rejection]:
         for group in range(part.num_row_groups):
             for row in part.read_row_group(group).to_pylist():
                 yield Rejection(**row)
+
+
+def cuts(path: str) -> Iterator[Cut]:
+    """The rows of a part of cuts, in order, a row group in memory at a time."""
+    with storage.open_read(path) as file:
+        part = pq.ParquetFile(file)
+        for group in range(part.num_row_groups):
+            for row in part.read_row_group(group).to_pylist():
+                yield Cut(**row)
+
+
+def overlaps(path: str) -> Iterator[Overlap]:
+    """The rows of a part of overlaps, in order, a row group in memory at a time."""
+    with storage.open_read(path) as file:
+        part = pq.ParquetFile(file)
+        for group in range(part.num_row_groups):
+            for row in part.read_row_group(group).to_pylist():
+                yield Overlap(**row)
+
+
+def num_rows(path: str) -> int:
+    """How many rows a part has."""
+    with storage.open_read(path) as file:
+        return int(pq.read_metadata(file).num_rows)
 
 
 def repeated_payloads(path: str) -> Iterator[tuple[int, int]]:

@@ -202,6 +202,7 @@ def test_the_recipes_differ_in_what_they_say():
         "NotHosts",
         "ExtractText",
         "NearDuplicates",
+        "ExactSubstrings",
         "FirstOfUrl",
     ]
     assert refinedweb[0].judge("https://en.wikipedia.org/wiki/Bridge") == ("left_out_host", None, "wikipedia.org")

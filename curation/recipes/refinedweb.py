@@ -9,7 +9,8 @@ The pipeline was never released; DCLM's file is the fullest account of its rules
   longer.
 - SeenPayload and FirstLook reject before extraction what would be rejected after it.
 - trafilatura is a later version, with its own default for how much it takes.
-- exact substrings of 50 tokens and more are not cut, a step that needs the suffix array of the whole corpus.
+- exact substrings of 50 tokens and more are cut in the whole corpus, but for their first copy; tokens are words and
+  marks, where the paper's are a tokenizer's.
 - all parts are compared at once, where the paper has a hundred, and candidates are verified before they are merged. Its
   450 bands of 20 rows are those of the appendix; the main text words them the other way round.
 """
@@ -18,6 +19,7 @@ from curation.cascade import SeenPayload
 from curation.dedup.exact import ExactDuplicates
 from curation.dedup.minhash import NearDuplicates
 from curation.dedup.pages import FirstOfUrl
+from curation.dedup.substrings import ExactSubstrings
 from curation.extraction.settings import ExtractText, Trafilatura
 from curation.first_look import FirstLook
 from curation.language import KeepLanguage
@@ -41,6 +43,7 @@ RECIPE = Recipe(
         RefinedWebLines(max_words_removed=0.05),
         ExactDuplicates(),
         NearDuplicates(bands=450, rows=20, shingle=5, min_similarity=0.8),
+        ExactSubstrings(min_tokens=50, min_characters=20),
         FirstOfUrl(),
     ),
 )
