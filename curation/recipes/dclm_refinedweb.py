@@ -5,7 +5,8 @@ RefinedWeb's rules on resiliparse's text, without its list of hosts that are lef
 - SeenPayload and FirstLook reject before extraction what would be rejected after it.
 - duplicates: DCLM's program asks a Bloom filter, in a hundred parts, for a document's and its paragraphs' 13-grams,
   and cuts or drops what is .8 known. Which copy stays depends on the order of reading. Here it is MinHash with 93 bands
-  of 15 rows, the alternative that the paper found as good (within .2 of its score); paragraphs are not cut.
+  of 15 rows, the alternative that the paper found as good (within .2 of its score); paragraphs are not cut. For the
+  program's own way, by ids, write BloomNgrams() for ExactDuplicates() and NearDuplicates(...).
 """
 
 from curation.cascade import SeenPayload

@@ -5,7 +5,8 @@ What differs, and why:
   the end, where CCNet compares those of neighbouring shards first. The language model is lid.176.ftz, the small form.
 - SeenPayload and FirstLook reject before extraction what would be rejected after it.
 - Bloom filters drop a few URLs, documents and paragraphs that are none's copy; here none is dropped by mistake, and
-  which copy stays does not depend on the order of reading. Paragraphs are compared without regard to case.
+  which copy stays does not depend on the order of reading. Paragraphs are compared without regard to case. Where keys
+  of all lines would be too much, write BloomParagraphs() for RepeatedLines(): Dolma's way, which sees case.
 - Dolma measures all on one text, and the mixer cuts last; here the rules that cut nothing stand first, the masks next,
   and C4's rule on lines, which sees the masks, after them.
 - the Jigsaw classifiers of hate and obscenity are not here: they are not ours to ship, and need a model of their own.
