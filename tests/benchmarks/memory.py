@@ -29,14 +29,28 @@ def peak(archives: list[str], workers: int) -> int:
     """The peak of one run in bytes."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pipelines.curate", "--output", f"{folder}/corpus", "--workers", str(workers)]
-        run = subprocess.Popen([*command, "--input", *archives], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        most = 0
-        while run.poll() is None:
-            most = max(most, sum(map(memory, descendants(run.pid))))
-            time.sleep(0.2)
+        return watched([*command, "--input", *archives])[1]
+
+
+def watched(command: list[str], *, every: float = 0.2, environment: dict[str, str] | None = None) -> tuple[float, int]:
+    """Runs a command: wall seconds, and the peak in bytes of its memory and that of all it starts.
+
+    `every` so many seconds it looks, which takes some milliseconds of a core for each GB.
+    """
+    with tempfile.TemporaryFile("w+") as log:
+        start, most = time.perf_counter(), 0
+        run = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        while True:
+            try:
+                run.wait(every)
+                break
+            except subprocess.TimeoutExpired:
+                most = max(most, sum(map(memory, descendants(run.pid))))
+        seconds = time.perf_counter() - start
         if run.returncode:
-            sys.exit(f"{' '.join(command)} ended with status {run.returncode}")
-    return most
+            log.seek(0)
+            sys.exit(f"{' '.join(command)} ended with status {run.returncode}:\n{log.read()[-4000:]}")
+    return seconds, most
 
 
 def descendants(pid: int) -> list[int]:

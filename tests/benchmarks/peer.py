@@ -16,11 +16,17 @@ REQUIREMENTS = ["datatrove[io,processing]==0.10.1", "lxml_html_clean", "spacy>=3
 
 def install() -> str:
     """The Python of datatrove's environment."""
-    python = ENVIRONMENT / "bin/python"
-    if not (ENVIRONMENT / "installed").exists():
-        subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True)
-        (ENVIRONMENT / "installed").touch()
+    return environment(ENVIRONMENT, [REQUIREMENTS])
+
+
+def environment(folder: Path, requirements: list[list[str]]) -> str:
+    """The Python of an environment, made where it is not there yet by these calls of `pip install`."""
+    python = folder / "bin/python"
+    if not (folder / "installed").exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        for each in requirements:
+            subprocess.run([python, "-m", "pip", "install", "--quiet", *each], check=True)
+        (folder / "installed").touch()
     return str(python.absolute())
 
 
