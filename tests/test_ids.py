@@ -35,7 +35,15 @@ def test_numbers_and_ids_of_parts():
     assert ids.first == [pack(0, 0), pack(0, 50), pack(1, 0), pack(2, 0)]
 
 
+def test_ids_of_other_archives_are_refused():
+    ids = Ids(TASKS)
+    for id in ("d.warc.gz@1", "a.warc.gz", "a.warc.gz@x", "a.warc.gz@-1", "@", ""):
+        with pytest.raises(ValueError, match="expected the name of an archive of this corpus"):
+            ids.number_of(id)
+
+
 @given(offset=st.integers(0, (1 << 43) - 1), part=st.integers(0, 3))
 def test_every_number_is_read_back(offset, part):
     ids = Ids(TASKS)
     assert ids.id(ids.number(part, offset)) == f"{'aabc'[part]}.warc.gz@{offset}"
+    assert ids.number_of(ids.id(ids.number(part, offset))) == ids.number(part, offset)
