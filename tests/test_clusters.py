@@ -142,7 +142,7 @@ def test_evidence_is_seen_from_both_ends():
 
 
 def best(rows, kept):
-    """The evidence to show for each document that is dropped, of (document, other, similarity, how), where `kept` is kept for all."""
+    """What is shown for each dropped document, of (document, other, similarity, how), where `kept` is kept for all."""
     members = np.array([(document, kept, len(rows)) for document in sorted({row[0] for row in rows})], MEMBER)
     found = clusters.best_evidence(np.array(rows, EVIDENCE), members)
     assert found.dtype == EVIDENCE

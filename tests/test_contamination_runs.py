@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from curation import manifest, parts
-from pipelines import contamination, curate, made_with, refilter, replay
-from tests import plain_c4, prose
+from pipelines import contamination, curate, launch, made_with, refilter, replay
+from tests import plain_c4, plain_launch, prose
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +40,17 @@ def page(number):
     if number == 35:
         lines = [QUESTION]
     return "\n".join(lines)
+
+
+ON_BEAM = launch.run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_this_process():
+    """Beam's start-up would take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launch, "run", plain_launch.run)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -137,8 +148,9 @@ def cut(folder):
     return run(folder, "cut", "--workers", "1", recipe="own.py")
 
 
-def test_cuts_are_written_down_and_the_same_by_the_shuffle_of_three_workers(folder, cut):
+def test_cuts_are_written_down_and_the_same_by_the_shuffle_of_three_workers(folder, cut, monkeypatch):
     out, held, told = cut
+    monkeypatch.setattr(launch, "run", ON_BEAM)
     other = run(folder, "cut3", "--workers", "3", "--exchange", "shuffle", recipe="own.py")
     assert other[1].outputs == held.outputs and other[2] == told
     assert told["documents"] == {"read": 36, "dropped": 1, "cut": 9, "kept": 0}

@@ -67,15 +67,15 @@ def test_groups_lie_apart_and_hold_every_document_once(num_documents):
 
 
 def test_the_known_similarity_is_that_of_the_texts():
-    corpus = Synthetic(400)
+    corpus = Synthetic(200)
     truth = dedup_texts.truth(corpus, workers=1)
-    assert len(truth) == 20 * 7
-    texts = {str(number): dedup_texts.text(corpus, number) for number in range(400)}
+    assert len(truth) == 10 * 7
+    texts = {str(number): dedup_texts.text(corpus, number) for number in range(200)}
     assert all(100 <= len(text.split()) <= 500 for text in texts.values())
     shingles = {name: minhash.shingles(text, 5) for name, text in texts.items()}
     for (one, other), similarity in truth.items():
         assert minhash.jaccard(shingles[one], shingles[other]) == pytest.approx(similarity, abs=1e-9)
-    strangers = list(itertools.islice(itertools.combinations(texts, 2), 0, None, 97))
+    strangers = list(itertools.islice(itertools.combinations(texts, 2), 0, None, 29))
     assert max(minhash.jaccard(shingles[a], shingles[b]) for a, b in strangers if (a, b) not in truth) < 0.05
 
 

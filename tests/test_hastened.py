@@ -186,6 +186,7 @@ def test_a_made_page_has_the_same_text(made, name):
         assert hastened == plain, setting
 
 
+@pytest.mark.slow
 def test_the_made_pages_go_all_ways(made):
     """What is found without the fallbacks, in another focus, or without deduplication is another text."""
     plain = {key: texts[0] for key, texts in made.items()}

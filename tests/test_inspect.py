@@ -493,9 +493,3 @@ def test_letters_that_the_terminal_lacks_are_escaped(folder):
         env={"PYTHONIOENCODING": "ascii", "PATH": "/usr/bin:/bin"},
     )
     assert (found.returncode, b"/Gr\\xfc\\xdfe/\\u732b" in found.stdout) == (0, True), found.stderr
-
-
-def test_beam_is_not_needed():
-    source = "import sys, pipelines.inspect; print('apache_beam' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True)
-    assert found.stdout == "False\n"

@@ -239,6 +239,7 @@ def test_replacing_twice_changes_nothing(text, region):
     assert len(once) <= 5 * len(text)
 
 
+@pytest.mark.slow
 @given(text=st.one_of(TEXTS, st.text()), region=st.sampled_from(["US", "DE", "FR", ""]))
 @settings(max_examples=500, deadline=None)
 def test_what_is_found_stands_apart_and_in_order(text, region):

@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,8 +11,8 @@ import pytest
 from curation import lookup, parts, storage
 from curation.document import DOCUMENTS
 from curation.ledger import Ledger
-from pipelines import curate, replay
-from tests import prose
+from pipelines import curate, launch, replay
+from tests import plain_launch, prose
 from tests.http_server import Server
 from tests.test_walk import document
 from tests.warc_builder import archive, conversion, response, starts, warcinfo
@@ -62,7 +60,9 @@ def made(tmp_path_factory):
     (folder / "a.warc.gz").write_bytes(archive(RECORDS))
     (folder / "b.warc.wet.gz").write_bytes(archive(WET))
     flags = ["--output", f"{folder}/corpus", "--workers", "1", "--vocab-size", "300"]
-    assert curate.main(["--input", f"{folder}/*.gz", *flags]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launch, "run", plain_launch.run)
+        assert curate.main(["--input", f"{folder}/*.gz", *flags]) == 0
     return folder
 
 
@@ -404,9 +404,3 @@ def test_rows_are_found_in_any_row_group(tmp_path, monkeypatch):
     assert lookup.nearest(paths, "a@95") == ["a@90", "a@200"]
     assert lookup.nearest(paths, "b@5") == ["b@100"]
     assert lookup.nearest(paths, "c@5") == []
-
-
-def test_beam_is_not_needed():
-    source = "import sys, pipelines.replay; print('apache_beam' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True)
-    assert found.stdout == "False\n"

@@ -2,6 +2,7 @@
 
 import collections
 import datetime
+import functools
 import itertools
 import math
 import random
@@ -243,7 +244,7 @@ def decided(drops, archives):
     return found
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (0, 2))])
 def test_order_split_carrier_and_rounds_of_stars_change_nothing(seed, tmp_path, monkeypatch):
     """Tasks in any order, texts in 1 to 4 archives: the same decisions, and the same bytes of the same archives."""
     texts, found = families(seed, 40), {}
@@ -332,8 +333,8 @@ RECIPE = made_corpus.RECIPE.format(BOTH)
 
 
 @pytest.mark.slow
-def test_workers_carriers_rounds_and_the_order_of_input_change_nothing(tmp_path):
-    """Archives to tokens by pipelines.curate on Beam, in this process and in others."""
+def test_workers_carriers_rounds_and_the_order_of_input_change_nothing(tmp_path, monkeypatch):
+    """Archives to tokens by pipelines.curate: on Beam by three workers, and in this process, tasks in another order."""
     archives = split([A, *families(1, 30), B, C], 3)
     for name, texts in archives.items():
         records = [warc_builder.conversion(one, url=f"http://{name}-{n}.example/") for n, one in enumerate(texts)]
@@ -341,10 +342,10 @@ def test_workers_carriers_rounds_and_the_order_of_input_change_nothing(tmp_path)
     (tmp_path / "made.py").write_text(RECIPE)
     paths = [str(tmp_path / f"{name}.gz") for name in archives]
     runs = [
+        (paths, ["--workers", "3", "--exchange", "shuffle", "--max-links", "0"]),
+        (paths[::-1], ["--workers", "1", "--max-links", "0"]),
+        (paths[1:] + paths[:1], ["--workers", "1", "--exchange", "shuffle"]),
         (paths, ["--workers", "1"]),
-        (paths[::-1], ["--workers", "3", "--max-links", "0"]),
-        (paths[1:] + paths[:1], ["--workers", "2", "--exchange", "shuffle"]),
-        (paths, ["--workers", "1", "--exchange", "shuffle", "--max-links", "0"]),
     ]
     held = []
     for number, (given, flags) in enumerate(runs):
@@ -352,5 +353,6 @@ def test_workers_carriers_rounds_and_the_order_of_input_change_nothing(tmp_path)
         flags = [*flags, "--recipe", str(tmp_path / "made.py"), "--vocab-size", "300", "--output", str(output)]
         assert curate.main(["--input", *given, *flags]) == 0
         held.append(contents(output))
+        monkeypatch.setattr(launch, "run", functools.partial(plain_launch.run, seed=str(number)))
     assert all(other == held[0] for other in held[1:])
     assert {step for step, *_ in dropped(tmp_path / "out-0").values()} >= {"ExactDuplicates", "NearDuplicates"}

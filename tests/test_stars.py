@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.dedup import clusters, stars
@@ -44,7 +44,6 @@ def run(links, count, most=40):
 
 
 @given(graph=GRAPHS, count=st.integers(1, 5), seed=st.integers(0))
-@settings(max_examples=200, deadline=None)
 def test_rounds_give_the_clusters_of_one_task(graph, count, seed):
     """Links once or twice, from either end, in any order; any number of partitions; ranks with ties."""
     links, generator = links_of(*graph), np.random.default_rng(seed)

@@ -35,7 +35,12 @@ def traced(*steps, outcome=None, look=None, page=PAGE):
     return trace.steps_of_page(page, made, FakeExtractor(outcome), FakeExtractor(look))
 
 
-@pytest.mark.parametrize("path", sorted(SAMPLE.glob("*.warc.gz")), ids=lambda path: path.name)
+FIRST, *OTHERS = sorted(SAMPLE.glob("*.warc.gz"))
+
+
+@pytest.mark.parametrize(
+    "path", [FIRST, *(pytest.param(path, marks=pytest.mark.slow) for path in OTHERS)], ids=lambda path: path.name
+)
 def test_the_trace_of_every_page_of_the_sample_crawl_ends_as_a_run_does(path):
     settings, first_look = FINEWEB.extraction
     names = tuple(recipe.step_name(step) for step in walk.after_extraction(FINEWEB.before))

@@ -1,3 +1,4 @@
+import functools
 import itertools
 import math
 
@@ -183,6 +184,7 @@ def truth(left, right, looks):
     return near if looks.near and near >= looks.near.min_similarity else 0.0, same
 
 
+@functools.cache
 def n_grams(text):
     words = [word.strip(".,;:!?\"'()-").lower() for word in text.split()]
     words = [word for word in words if word]

@@ -78,6 +78,7 @@ def test_words_and_sentences_are_spacys(text):
     assert words.num_sentences(text) == slow_num_sentences(text)
 
 
+@pytest.mark.slow
 @given(text=st.one_of(MIXED, ANY))
 @settings(max_examples=500, deadline=None)
 def test_words_and_sentences_of_any_text_are_spacys(text):
