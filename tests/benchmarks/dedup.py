@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "--rounds", type=int, default=1, metavar="N", help="in turn, on synthetic texts; the median counts (default: 1)"
     )
     add("--seed", type=int, default=1, help="of the synthetic texts (default: 1)")
+    add("--bands", type=int, default=14, metavar="N", help="of this project, on synthetic texts (default: 14)")
     add("--peers", action="store_true", help="datatrove and text-dedup too")
     add("--peers-up-to", type=int, default=100_000, metavar="N", help="synthetic documents (default: 100000)")
     add("--folder", type=Path, metavar="DIR", help="where archives go and stay (default: a temporary folder)")
@@ -101,7 +102,7 @@ def _rounds(args: argparse.Namespace, corpus: Synthetic, folder: Path, work: Pat
     archives, texts = folder / corpus.name, folder / f"{corpus.name}-json"
     dedup_texts.write(corpus, archives, args.workers)
     extracted = work / f"{corpus.name}-corpus"
-    dedup_runs.extract(f"{archives}/*.wet.gz", extracted, args.workers)
+    dedup_runs.extract(f"{archives}/*.wet.gz", extracted, args.workers, bands=args.bands)
     peers = dedup_runs.PEERS if args.peers and corpus.num_documents <= args.peers_up_to else {}
     if peers:
         dedup_texts.write(corpus, texts, args.workers, as_json=True)

@@ -1,7 +1,7 @@
 """Near-duplicates by this project, by datatrove and by text-dedup, each as a whole process: seconds, memory, clusters.
 
-All have 14 bands of 8 rows, word 5-grams, xxhash and the same number of workers. This project reads the parts that its
-extract stage wrote, the others JSON lines of the same texts.
+All have 14 bands of 8 rows, unless this project is given others, word 5-grams, xxhash and the same number of workers.
+This project reads the parts that its extract stage wrote, the others JSON lines of the same texts.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from curation.dedup.minhash import NearDuplicates
 from curation.extraction.settings import ExtractText
 from curation.recipe import Recipe
 
-RECIPE = Recipe("near_duplicates", "tests/benchmarks/dedup.py", (ExtractText(), NearDuplicates()))
+RECIPE = Recipe("near_duplicates", "tests/benchmarks/dedup.py", (ExtractText(), NearDuplicates(bands={bands})))
 """
 _TEXT_DEDUP = Path("build/benchmarks/text-dedup-0.4.0")
 # Without its Spark, TensorFlow and documentation, which its minhash does not use.
@@ -80,10 +80,10 @@ class Found:
         return f"| {' | '.join(cells)} |"
 
 
-def extract(archives: str, corpus: Path, workers: int) -> None:
+def extract(archives: str, corpus: Path, workers: int, *, bands: int = 14) -> None:
     """The stage before: archives of texts to parts of documents."""
     recipe = corpus.with_suffix(".py")
-    recipe.write_text(_RECIPE)
+    recipe.write_text(_RECIPE.format(bands=bands))
     memory.watched(_stage("extract", archives, corpus, workers), every=1.0)
 
 
