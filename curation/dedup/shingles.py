@@ -10,11 +10,10 @@ import regex
 import xxhash
 
 from curation import splitting
-from curation.rules.characters import PUNCTUATION
+from curation.rules.characters import PUNCTUATION, UNSPACED
 
 WORDS = ("plain", "fineweb")
-_ALONE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # no blanks between words
-_PLAIN = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+")
+_PLAIN = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 _NUMBER = regex.compile(r"\p{Nd}+([.,،٫⎖⎗⎘]{1}\p{Nd}+)?")
 _SPACE = re.compile(r"\s+")
 _ORDERED = regex.compile(r"[^\p{Mn}\p{ccc=0}]{2,}")  # spacing marks that Unicode puts in an order of its own

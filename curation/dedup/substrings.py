@@ -16,10 +16,10 @@ import numpy as np
 import xxhash
 
 from curation.rules import limits
+from curation.rules.characters import UNSPACED
 
-_ALONE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"  # no blanks between words
-_TOKEN = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+|\S")
-_RUN = re.compile(rf"[^\W{_ALONE}]")
+_TOKEN = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|\S")
+_RUN = re.compile(rf"[^\W{UNSPACED}]")
 _MAX_TOKENS = 1000  # of a window: the hashes of a text's windows take the time of reading it so many times
 
 FINGERPRINT = np.dtype([("key", "<u8"), ("part", "<i4"), ("is_repeated", "?")])

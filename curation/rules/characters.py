@@ -31,3 +31,6 @@ PUNCTUATION = _of_ranges(
 )
 
 ALL_PUNCTUATION = PUNCTUATION | TERMINAL_PUNCTUATION
+
+# Scripts without blanks between words, as the inside of a set of `re`: Thai and Lao, Burmese, Khmer, kana, Han.
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
