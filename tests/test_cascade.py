@@ -378,7 +378,7 @@ def test_each_step_is_in_the_ledger_and_can_be_left_out(tmp_path):
         curated(tmp_path / str(number), without=without)
         for number, without in enumerate([(), (0,), (1,), (2,), (0, 1, 2)])
     )
-    near = {"similar_text": 1}
+    near = {"similar_signature": 1}
     assert rejected(whole) == {
         "UrlBlocklist": {"blocked_domain": 1},
         "SeenPayload": {"repeated_payload": 4},
@@ -388,7 +388,7 @@ def test_each_step_is_in_the_ledger_and_can_be_left_out(tmp_path):
     }
     without_list, without_seen, without_look, without_any = map(rejected, others)
     assert without_list == {step: reasons for step, reasons in rejected(whole).items() if step != "UrlBlocklist"}
-    assert without_seen["ExactDuplicates"]["same_text"] + without_seen["NearDuplicates"]["similar_text"] == 5
+    assert sum(sum(without_seen[step].values()) for step in ("ExactDuplicates", "NearDuplicates")) == 5
     assert without_seen["FirstLook"] == {"other_language": 1, "too_few_words": 2}
     assert without_look["SeenPayload"] == {"repeated_payload": 4}
     assert "FirstLook" not in without_look

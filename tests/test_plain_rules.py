@@ -179,10 +179,12 @@ def test_pieces_are_split_as_spacy_splits_each_alone(pieces):
 @pytest.mark.skipif(not WEB, reason="there is no folder of archives beside this checkout")
 @pytest.mark.parametrize("main_content", [True, False])
 def test_texts_of_real_pages(main_content):
-    num_texts = 0
+    """Every third of an archive."""
+    num_pages = 0
     for task in sources.tasks(sources.archives([str(WEB[0])]), task_bytes=1 << 40):
         for page in warc.pages(task, collections.Counter()):
             if isinstance(page, Page) and page.media_type == "text/html":
-                check(extract_plain_text(page.payload.decode("utf-8", "replace"), main_content=main_content))
-                num_texts += 1
-    assert num_texts > 100
+                num_pages += 1
+                if num_pages % 3 == 0:
+                    check(extract_plain_text(page.payload.decode("utf-8", "replace"), main_content=main_content))
+    assert num_pages > 300
