@@ -36,7 +36,7 @@ class Manifest:
     inputs: tuple[Mapping[str, Any], ...]  # path, size
     ledger: Mapping[str, Any]  # Ledger.to_json
     outputs: tuple[OutputFile, ...]
-    tokenizer: Mapping[str, Any]  # sha256, vocab_size, end_of_text, end_of_text_id
+    tokenizer: Mapping[str, Any]  # sha256, vocab_size, end_of_text, end_of_text_id, special_ids
     num_documents: int
     num_tokens: int
     largest_token_id: int

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SPLITS = ("train", "validation")
 FINGERPRINT = b"fingerprint"  # key of the metadata: what the shard was made from, for restarts
+NUMBERS = ("num_bytes", "language_score", "copies")  # columns that documents can be chosen by, beside signals
 _BATCH_TOKENS = 1 << 24
+# Names lie in a dictionary: written out in each row, those of a recipe are half as large as a short page's tokens.
+_SIGNALS = pa.map_(pa.dictionary(pa.int16(), pa.string()), pa.float32())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +73,7 @@ def schema(info: ShardInfo) -> pa.Schema:
             ("language", pa.string()),
             ("language_score", pa.float32()),
             ("copies", pa.int32()),
+            ("signals", _SIGNALS),  # all that the curated document has, by name, the names sorted
         ],
         metadata=info.metadata(),
     )
@@ -81,13 +85,20 @@ class ShardWriter:
     def __init__(self, path: str, info: ShardInfo, *, fingerprint: str) -> None:
         self._schema = schema(info)
         metadata = {**info.metadata(), FINGERPRINT: fingerprint.encode()}
-        self._writer = pa.ipc.new_file(path, self._schema.with_metadata(metadata))
+        # A later batch may hold names that those before it do not: the file format adds to a dictionary by deltas only.
+        options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+        self._writer = pa.ipc.new_file(path, self._schema.with_metadata(metadata), options=options)
+        # Of signals, in the order in which they came, after one of none: no delta adds to an empty dictionary.
+        self._names = {"": 0}
         self._tokens: list[np.ndarray] = []
         self._columns: list[tuple[Any, ...]] = []
         self._size = 0
 
     def add(self, tokens: np.ndarray, columns: tuple[Any, ...]) -> None:
-        """Adds a document: its tokens, uint16[n] or uint32[n], and its values of the other columns, in their order."""
+        """Adds a document: its tokens, uint16[n] or uint32[n], and its values of the other columns, in their order.
+
+        The last one, its signals, is a mapping of names to numbers.
+        """
         self._tokens.append(tokens)
         self._columns.append(columns)
         self._size += len(tokens)
@@ -109,8 +120,19 @@ class ShardWriter:
         offsets = np.concatenate([[0], np.cumsum([len(document) for document in tokens])])
         values = pa.array(np.concatenate(tokens), kind.value_type)
         lists = pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), values, type=kind)
-        others = [pa.array(column, field.type) for column, field in zip(columns, list(self._schema)[1:], strict=True)]
-        return pa.record_batch([lists, *others], schema=self._schema)
+        fields = list(self._schema)[1:-1]
+        others = [pa.array(column, field.type) for column, field in zip(columns[:-1], fields, strict=True)]
+        return pa.record_batch([lists, *others, self._signals(columns[-1])], schema=self._schema)
+
+    def _signals(self, rows: Sequence[Mapping[str, float]]) -> pa.MapArray:
+        sorted_rows = [sorted(row.items()) for row in rows]
+        for name in (name for row in sorted_rows for name, _ in row):
+            self._names.setdefault(name, len(self._names))
+        keys = pa.array([self._names[name] for row in sorted_rows for name, _ in row], pa.int16())
+        values = pa.array([value for row in sorted_rows for _, value in row], pa.float32())
+        offsets = pa.array(np.cumsum([0, *map(len, sorted_rows)]), pa.int32())
+        names = pa.DictionaryArray.from_arrays(keys, pa.array(list(self._names), pa.string()))
+        return pa.MapArray.from_arrays(offsets, names, values, type=_SIGNALS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,8 +166,40 @@ class Shard:
         return np.concatenate(parts) if parts else np.empty(0, np.uint16)
 
     def document(self, row: int) -> dict[str, Any]:
-        """Every column of one row except its tokens."""
-        return {name: self.table.column(name)[row].as_py() for name in self.table.column_names if name != "tokens"}
+        """Every column of one row except its tokens; `signals` is a dictionary of names to numbers."""
+        names = [name for name in self.table.column_names if name != "tokens"]
+        found = {name: self.table.column(name)[row].as_py() for name in names}
+        return {**found, "signals": dict(found["signals"] or ())}
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The names of the signals that any document has, sorted."""
+        chunks = self.table.column("signals").chunks
+        return tuple(sorted({name for chunk in chunks for name in chunk.keys.dictionary.to_pylist()} - {""}))
+
+    def numbers(self, name: str) -> np.ndarray:
+        """A column of `NUMBERS` or else a signal, float64[documents]: NaN where a document has none of that name.
+
+        ValueError where it is a column of another kind.
+        """
+        if name in NUMBERS:
+            found: np.ndarray = self.table.column(name).to_numpy().astype(np.float64)
+            return found
+        if name in self.table.column_names:
+            raise ValueError(f"{name} of {self.path} is no number; choose one of {', '.join(NUMBERS)}, or a signal")
+        chunks = self.table.column("signals").chunks
+        return np.concatenate([np.empty(0), *(_signal(chunk, name) for chunk in chunks)])
+
+
+def _signal(documents: pa.MapArray, name: str) -> np.ndarray:
+    """One signal of the documents of a record batch, float64[documents]."""
+    found = np.full(len(documents), np.nan)
+    known = documents.keys.dictionary.to_pylist()
+    if name in known:
+        (entries,) = np.nonzero(documents.keys.indices.to_numpy() == known.index(name))
+        rows = np.searchsorted(documents.offsets.to_numpy(), entries, "right") - 1
+        found[rows] = documents.items.to_numpy(zero_copy_only=False)[entries]
+    return found
 
 
 def open_shard(path: str) -> Shard:

@@ -66,6 +66,7 @@ def write_manifest(run: Run, circumstances: Mapping[str, Any]) -> None:
             "vocab_size": encoder.vocab_size,
             "end_of_text": encoder.end_of_text,
             "end_of_text_id": encoder.end_of_text_id,
+            "special_ids": encoder.special_ids,
         },
         num_documents=books.kept,
         num_tokens=sum(file.tokens or 0 for file in files),

@@ -96,7 +96,7 @@ def plan(args: argparse.Namespace) -> Run:
         content = _read(args.tokenizer)
         tokens.load(content, args.tokenizer)
     else:
-        tokens.check_vocab_size(args.vocab_size)
+        tokens.check_vocab_size(args.vocab_size, mask=args.mask_token, sentinels=args.sentinels)
     found = inputs.checked(args)
     return Run(
         output=args.output.rstrip("/") or "/",
@@ -112,6 +112,8 @@ def plan(args: argparse.Namespace) -> Run:
         validation_share=args.validation_share,
         against=against,
         index=earlier,
+        mask_token=args.mask_token,
+        sentinels=args.sentinels,
         max_links=args.max_links,
     )
 

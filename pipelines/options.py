@@ -28,6 +28,8 @@ MAX_LINKS = (
     "pairs of duplicates that one task makes clusters of, at 200 bytes each; more take rounds over all workers "
     "(default: 10000000)"
 )
+_MASK_TOKEN = "of --vocab-size, one is <mask>: for masked and replaced tokens and permutations"
+_SENTINELS = "of --vocab-size, the last N are <extra_id_0> to <extra_id_N-1>: for span corruption (default: 0; T5: 100)"
 _LOCAL_RUNNERS = {None, "DirectRunner", "FnApiRunner", "SwitchingDirectRunner"}
 
 
@@ -55,6 +57,8 @@ def parser(name: str, description: str) -> argparse.ArgumentParser:
         metavar="N",
         help="train a byte-level BPE of N tokens (default: 32768)",
     )
+    add("--mask-token", action="store_true", help=_MASK_TOKEN)
+    add("--sentinels", type=int, default=0, metavar="N", help=_SENTINELS)
     add("--validation-share", type=float, default=0.01, metavar="X", help="share of hosts held out (default: 0.01)")
     add("--workers", type=int, default=None, metavar="N", help="tasks at once (default: all cores)")
     add("--task-mib", type=int, metavar="N", help="MiB of archive in a task (default: by the input's size, 1 to 64)")
@@ -153,9 +157,16 @@ def parse(flags: argparse.ArgumentParser, argv: Sequence[str] | None) -> tuple[a
         "index",
     ):  # which a shell leaves alone in --output=~/corpus
         setattr(args, name, getattr(args, name) and os.path.expanduser(getattr(args, name)))
-    for name, least in (("task_mib", 1), ("connections", 1), ("attempts", 1), ("retry_wait", 0), ("max_links", 0)):
+    least_of = {"task_mib": 1, "connections": 1, "attempts": 1, "retry_wait": 0, "max_links": 0, "sentinels": 0}
+    for name, least in least_of.items():
         if getattr(args, name) is not None and getattr(args, name) < least:
             flags.error(f"--{name.replace('_', '-')} {getattr(args, name)}: expected at least {least}")
+    for name in ("mask_token", "sentinels"):
+        if args.tokenizer and getattr(args, name):
+            flags.error(
+                f"--{name.replace('_', '-')} is for a tokenizer that is trained here: leave it out, and give a "
+                "--tokenizer whose file has such tokens, or give --vocab-size instead of --tokenizer"
+            )
     if not 0 <= args.validation_share < 1:
         flags.error(f"--validation-share {args.validation_share}: expected a share from 0 up to 1")
     return args, options

@@ -141,6 +141,8 @@ def planned(args: argparse.Namespace) -> tuple[Run, Plan]:
         validation_share=held.settings["validation_share"],
         against=against,
         index=made_with.index_of_corpus(args.corpus, held, args.index, new),
+        mask_token=held.settings.get("mask_token", False),
+        sentinels=held.settings.get("sentinels", 0),
         max_links=args.max_links,
     ), plan
 

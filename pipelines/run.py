@@ -74,6 +74,8 @@ class Run:
     access: Access  # how storage is come by; decides nothing about what is made
     against: Against | None = None  # the evaluation sets that the run found, beside the recipe
     index: Index | None = None  # of earlier corpora
+    mask_token: bool = False  # of the tokenizer that is trained
+    sentinels: int = 0  # that the tokenizer that is trained has
     max_links: int = 10_000_000  # pairs that one task makes clusters of; decides nothing about what is made
     progress: str | None = None  # local folder where running tasks say how far they are
     is_dry: bool = False  # its rounds are translated and not run, so that there may be no storage to ask
@@ -114,6 +116,7 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """What the command line decided beside input and recipe; part of the manifest."""
         sha256 = None if self.tokenizer is None else hashlib.sha256(self.tokenizer).hexdigest()
+        specials = {"mask_token": self.mask_token, "sentinels": self.sentinels}
         return {
             "language": self.language,
             "tokenizer_sha256": sha256,
@@ -122,6 +125,7 @@ class Run:
             "against": dataclasses.asdict(self.against) if self.against and self.contamination else None,
             "index": self.index and self.index.digest,
             "num_tasks": len(self.tasks),
+            **{name: value for name, value in specials.items() if value},  # a run without them keeps its digest
         }
 
     @functools.cached_property

@@ -24,7 +24,7 @@ def write_tokenizer(_: int, *, run: Run) -> int:
     if storage.exists(path):
         return 0
     texts = (document.text for part in range(len(run.tasks)) for document in parts.documents(run.documents(part)))
-    content = run.tokenizer or tokens.train(texts, run.vocab_size)
+    content = run.tokenizer or tokens.train(texts, run.vocab_size, mask=run.mask_token, sentinels=run.sentinels)
     with storage.publish(path) as temporary, open(temporary, "wb") as file:
         file.write(content)
     return 1
@@ -87,6 +87,7 @@ def _columns(document: Document) -> tuple[object, ...]:
         document.language,
         document.language_score,
         document.copies,
+        document.signals,
     )
 
 

@@ -91,6 +91,10 @@ def test_unreadable_archive(archive, tmp_path, capsys, monkeypatch):
         (["--tokenizer", "{tmp}/broken.py"], "broken.py is no tokenizer file: "),
         (["--tokenizer", "{tmp}/none.json"], "none.json cannot be read: No such file or directory; check the path"),
         (["--vocab-size", "100"], "--vocab-size 100: a byte-level vocabulary has at least 257 tokens"),
+        (
+            ["--sentinels", "44"],
+            "--vocab-size 300: a byte-level vocabulary with --sentinels 44 has at least 301 tokens",
+        ),
         (["--input", "{tmp}/copy/good.warc.gz"], "have the same file name, which ids are made of; rename one"),
     ],
 )
@@ -114,11 +118,14 @@ def test_flags_that_are_wrong(flags, sentence, archive, tmp_path, capsys):
         ("stray", "neither this program nor Beam knows --stray"),
         ("--workers=0", "--workers 0: expected at least 1"),
         ("--validation-share=1.5", "--validation-share 1.5: expected a share from 0 up to 1"),
+        ("--sentinels=-1", "--sentinels -1: expected at least 0"),
+        ("--tokenizer=a.json --mask-token", "--mask-token is for a tokenizer that is trained here: leave it out, and "),
+        ("--tokenizer=a.json --sentinels=9", "--sentinels is for a tokenizer that is trained here: leave it out, and "),
     ],
 )
 def test_flags_that_are_unknown(flag, sentence, archive, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
-        curate.main([flag, "--input", str(archive), "--output", str(tmp_path / "out")])
+        curate.main([*flag.split(), "--input", str(archive), "--output", str(tmp_path / "out")])
     assert end.value.code == 2
     refuses(capsys, tmp_path / "out", sentence)
 

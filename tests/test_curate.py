@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -115,6 +116,18 @@ def test_no_host_is_on_both_sides_and_tokens_are_the_texts(sample_corpus):
     assert texts == {}
     assert hosts["train"] and hosts["validation"]
     assert hosts["train"].isdisjoint(hosts["validation"])
+
+
+def test_shards_hold_the_signals_of_their_documents(sample_corpus):
+    signals = {row["id"]: dict(row["signals"]) for row in rows(sample_corpus, "documents")}
+    for path in sorted((sample_corpus / "tokens").iterdir()):
+        shard = shards.open_shard(str(path))
+        ids = shard.table.column("id").to_pylist()
+        assert ids == [] or {"num_words", "top_2gram"} < set(shard.signals)
+        for name in shard.signals:
+            assert shard.numbers(name).tolist() == [float(np.float32(signals[id][name])) for id in ids]
+        for row, id in enumerate(ids):
+            assert list(shard.document(row)["signals"]) == sorted(signals[id])
 
 
 def test_the_manifest_says_what_the_files_hold(sample_corpus):

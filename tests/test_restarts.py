@@ -1,5 +1,6 @@
 """What is kept, what is made anew and what is refused when a command is started again."""
 
+import dataclasses
 import fcntl
 import signal
 import subprocess
@@ -12,8 +13,8 @@ import pytest
 
 from curation import manifest
 from curation.recipe import read_source
-from pipelines import curate, deduplicate, extract, tokenize
-from tests import killing, prose, warc_builder
+from pipelines import curate, deduplicate, extract, refilter, tokenize
+from tests import killing, made_corpus, prose, warc_builder
 from tests.conftest import SAMPLE
 
 pytestmark = pytest.mark.slow
@@ -91,6 +92,38 @@ def test_another_vocabulary_between_does_not_leave_its_tokenizer(flags, tmp_path
             assert tokenize.main([*flags[:-1], size]) == 1
     assert tokenize.main(flags) == 0
     assert manifest.load(f"{tmp_path}/out").tokenizer["vocab_size"] == 300
+
+
+def test_special_tokens_are_part_of_what_a_run_is(tmp_path):
+    """As the size of the vocabulary they decide the shards and nothing before; without them a run is as it was."""
+    plain = made_corpus.run_of(tmp_path, {"a.wet.gz": []}, "")
+    assert {"mask_token", "sentinels"}.isdisjoint(plain.settings)
+    others = [dataclasses.replace(plain, mask_token=True), *(dataclasses.replace(plain, sentinels=n) for n in (1, 2))]
+    assert [run.settings.get("mask_token") for run in others] == [True, None, None]
+    assert [run.settings.get("sentinels") for run in others] == [None, 1, 2]
+    assert len({run.tokens_fingerprint for run in (plain, *others)}) == 4
+    assert len({run.fingerprint for run in (plain, *others)}) == 1
+
+
+def test_a_corpus_with_special_tokens(flags, tmp_path, capsys):
+    """They are written into the manifest, kept by refilter, and noticed at a restart."""
+    assert extract.main(flags) == deduplicate.main(flags) == 0
+    special = [*flags, "--mask-token", "--sentinels", "5"]
+    assert tokenize.main(special) == 0
+    held = manifest.load(f"{tmp_path}/out")
+    size = held.tokenizer["vocab_size"]
+    assert size == 300
+    ends = {f"<extra_id_{number}>": size - 1 - number for number in range(5)}
+    assert held.tokenizer["special_ids"] == {"<|endoftext|>": 0, "<mask>": 1, **ends}
+    assert refilter.main(["--corpus", f"{tmp_path}/out", "--recipe", "fineweb", "--workers", "1"]) == 0
+    again = manifest.load(f"{tmp_path}/out-fineweb")
+    assert (again.tokenizer, again.settings) == (held.tokenizer, held.settings)
+    made = [{it.path: it.sha256 for it in corpus.outputs if it.path.startswith("tokens")} for corpus in (held, again)]
+    assert made[0] == made[1]
+    (tmp_path / "out/manifest.json").unlink()
+    for other in (flags, [*flags, "--mask-token"], [*flags, "--sentinels", "5"], [*special[:-1], "6"]):
+        assert tokenize.main(other) == 1
+        assert "was made by another run" in capsys.readouterr().err
 
 
 def test_overwrite_removes_nothing_that_is_not_ours(flags, tmp_path, capsys):

@@ -12,12 +12,14 @@ from curation.shards import ShardInfo, ShardWriter, open_shard
 
 INFO = ShardInfo("train", "t" * 64, 1000, 0, "r" * 64)
 WIDE = dataclasses.replace(INFO, vocab_size=(1 << 16) + 1, split="validation")
-NAMES = ["id", "url", "warc", "offset", "num_bytes", "language", "language_score", "copies"]
+NAMES = ["id", "url", "warc", "offset", "num_bytes", "language", "language_score", "copies", "signals"]
+SIGNALS = [{}, {"quality": 0.5, "odd": 1.0}, {"even": 2.0}, {}, {"late": -1.5, "even": 4.0}, {"quality": 0.25}]
 DOCUMENTS = [[5, 6, 7, 0], [0], [8, 0], [999, 1, 2, 3, 4, 0], [0], [3, 0]]
 
 
 def columns(number):
-    return (f"a@{number}", f"http://a/{number}", "crawl/a", number, 10 * number, "en", 0.5, 1 + number)
+    signals = SIGNALS[number % len(SIGNALS)]
+    return (f"a@{number}", f"http://a/{number}", "crawl/a", number, 10 * number, "en", 0.5, 1 + number, signals)
 
 
 def write(path, documents, info=INFO, *, dtype=np.uint16):
@@ -73,6 +75,7 @@ def test_a_shard_without_documents(tmp_path):
     assert (shard.doc_starts.tolist(), shard.chunk_starts.tolist()) == ([0], [0])
     assert shard.tokens(0, 0).tolist() == []
     assert shard.table.num_rows == 0
+    assert (shard.signals, shard.numbers("quality").tolist(), shard.numbers("copies").tolist()) == ((), [], [])
 
 
 @given(data=st.data())
@@ -90,6 +93,58 @@ def test_tokens_across_batches_are_those_of_the_whole(tmp_path_factory, data):
     stop = data.draw(st.integers(start, len(whole)))
     assert shard.tokens(start, stop).tolist() == whole[start:stop]
     assert shard.doc_starts.tolist() == np.cumsum([0, *lengths]).tolist()
+
+
+@pytest.mark.parametrize("batch_tokens", [1 << 24, 1, 5, 8])
+def test_numbers_of_documents(tmp_path, monkeypatch, batch_tokens):
+    """A name that only a later record batch brings is found too."""
+    monkeypatch.setattr(shards, "_BATCH_TOKENS", batch_tokens)
+    shard = open_shard(write(tmp_path / "a", DOCUMENTS))
+    assert shard.signals == ("even", "late", "odd", "quality")
+    for name in (*shard.signals, "unknown"):
+        expected = np.array([row.get(name, np.nan) for row in SIGNALS])
+        np.testing.assert_array_equal(shard.numbers(name), expected)
+        assert shard.numbers(name).dtype == np.float64
+    assert shard.numbers("num_bytes").tolist() == [0, 10, 20, 30, 40, 50]
+    assert shard.numbers("copies").tolist() == [1, 2, 3, 4, 5, 6]
+    assert shard.numbers("language_score").tolist() == [0.5] * 6
+    assert shard.numbers("copies").dtype == np.float64
+
+
+def test_signals_of_the_same_name_as_a_column_stand_behind_it(tmp_path):
+    path = tmp_path / "a"
+    with contextlib.closing(ShardWriter(str(path), INFO, fingerprint="f")) as writer:
+        writer.add(np.array([0], np.uint16), (*columns(0)[:-1], {"copies": 9.0}))
+    assert open_shard(str(path)).numbers("copies").tolist() == [1]
+
+
+@pytest.mark.parametrize("name", ["url", "tokens", "signals", "offset"])
+def test_what_is_no_number_is_one_sentence(tmp_path, name):
+    path = write(tmp_path / "a", DOCUMENTS)
+    with pytest.raises(ValueError) as caught:
+        open_shard(path).numbers(name)
+    assert str(caught.value) == (
+        f"{name} of {path} is no number; choose one of num_bytes, language_score, copies, or a signal"
+    )
+
+
+rows_of_signals = st.lists(
+    st.dictionaries(st.text(min_size=1, max_size=3), st.floats(width=32, allow_nan=False), max_size=4), max_size=8
+)
+
+
+@given(signals=rows_of_signals, batch_tokens=st.integers(1, 4))
+@settings(max_examples=40, deadline=None)
+def test_signals_come_back_whatever_their_names(tmp_path_factory, signals, batch_tokens):
+    path = str(tmp_path_factory.mktemp("shard") / "a")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "_BATCH_TOKENS", batch_tokens)
+        with contextlib.closing(ShardWriter(path, INFO, fingerprint="f")) as writer:
+            for number, row in enumerate(signals):
+                writer.add(np.array([0], np.uint16), (*columns(number)[:-1], row))
+    shard = open_shard(path)
+    assert [shard.document(row)["signals"] for row in range(len(signals))] == signals
+    assert [list(shard.document(row)["signals"]) for row in range(len(signals))] == list(map(sorted, signals))
 
 
 def test_tokens_in_one_batch_are_not_copied(tmp_path, monkeypatch):
@@ -164,10 +219,10 @@ def test_missing_metadata_is_named(tmp_path, missing, named):
 
 
 def test_an_unknown_format_is_refused(tmp_path):
-    metadata = {**INFO.metadata(), b"format_version": b"2"}
+    metadata = {**INFO.metadata(), b"format_version": b"1"}
     path = rewrite(tmp_path / "b", open_shard(write(tmp_path / "a", DOCUMENTS)).table, metadata)
     assert refusal(path) == (
-        f"{path} has shard format 2, this version reads 1; write the corpus again or use the version that wrote it"
+        f"{path} has shard format 1, this version reads 2; write the corpus again or use the version that wrote it"
     )
 
 

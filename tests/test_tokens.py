@@ -19,6 +19,7 @@ TEXTS = [
 ] * 5
 TRAINED = tokens.train(TEXTS, 400)
 ENCODER = tokens.load(TRAINED, "trained")
+SPECIAL = tokens.load(tokens.train(TEXTS, 400, mask=True, sentinels=12), "special")
 
 
 def with_vocabulary(content, size):
@@ -147,6 +148,72 @@ def test_a_file_without_an_end_of_text_is_one_sentence():
         "--tokenizer my.json has no end-of-text token: expected one of <|endoftext|>, <|end_of_text|>, <|im_end|>, "
         "</s>, <eos>, [SEP]"
     )
+
+
+def test_the_mask_and_the_sentinels_count_in_the_vocabulary():
+    """T5's order: <extra_id_0> is the last id of all."""
+    last = SPECIAL.vocab_size - 1
+    named = {"<|endoftext|>": 0, "<mask>": 1, **{f"<extra_id_{n}>": last - n for n in range(12)}}
+    assert SPECIAL.special_ids == named
+    assert list(SPECIAL.special_ids.values()) == sorted(named.values())
+    long = tokens.load(tokens.train(map(str, range(9999)), 300, mask=True, sentinels=9), "long")
+    assert (long.vocab_size, long.special_ids["<extra_id_0>"], long.special_ids["<extra_id_8>"]) == (300, 299, 291)
+
+
+@pytest.mark.parametrize("mask, sentinels", [(True, 0), (False, 1), (False, 100), (True, 100)])
+def test_either_alone(mask, sentinels):
+    encoder = tokens.load(tokens.train(TEXTS, 450, mask=mask, sentinels=sentinels), "either")
+    assert len(encoder.special_ids) == 1 + mask + sentinels
+    assert encoder.end_of_text_id == 0
+    assert encoder.vocab_size <= 450
+    assert encoder.tokenizer.get_vocab_size() == encoder.vocab_size
+
+
+def test_without_either_the_file_is_as_it_was():
+    assert tokens.train(TEXTS, 400, mask=False, sentinels=0) == TRAINED
+    assert json.loads(TRAINED)["added_tokens"] == [
+        {
+            "id": 0,
+            "content": "<|endoftext|>",
+            "single_word": False,
+            "lstrip": False,
+            "rstrip": False,
+            "normalized": False,
+            "special": True,
+        }
+    ]
+    assert ENCODER.special_ids == {"<|endoftext|>": 0}
+
+
+names = st.sampled_from(["<mask>", "<extra_id_0>", "<extra_id_11>", "<|endoftext|>", " ", "mask", ">"])
+
+
+@given(text=st.lists(names | st.text(), max_size=5).map("".join))
+@settings(max_examples=150, deadline=None)
+def test_a_text_that_names_special_tokens_stays_a_text(text):
+    (ids,) = SPECIAL.encode([text])
+    assert not set(ids[:-1].tolist()) & set(SPECIAL.special_ids.values())
+    assert SPECIAL.tokenizer.decode(ids[:-1].tolist(), skip_special_tokens=False) == text
+
+
+def test_no_merge_makes_a_special_token():
+    """Texts that hold nothing else: the most frequent words of the training are the names themselves."""
+    texts = ["<mask><mask> <extra_id_0>", "<mask>", "<extra_id_0>", " <mask>"] * 50
+    encoder = tokens.load(tokens.train(texts, 300, mask=True, sentinels=1), "named")
+    for ids in encoder.encode(texts):
+        assert not set(ids[:-1].tolist()) & set(encoder.special_ids.values())
+
+
+def test_check_vocab_size_with_special_tokens():
+    tokens.check_vocab_size(358, mask=True, sentinels=100)
+    for mask, sentinels, size, named in (
+        (True, 0, 257, "--mask-token has at least 258"),
+        (False, 100, 356, "--sentinels 100 has at least 357"),
+        (True, 100, 357, "--mask-token and --sentinels 100 has at least 358"),
+    ):
+        with pytest.raises(ValueError) as caught:
+            tokens.check_vocab_size(size, mask=mask, sentinels=sentinels)
+        assert str(caught.value) == f"--vocab-size {size}: a byte-level vocabulary with {named} tokens"
 
 
 def test_check_vocab_size():

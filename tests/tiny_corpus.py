@@ -99,6 +99,7 @@ def _write_shard(path: str, documents: Sequence[str], *, origin: str, info: Mapp
                     "language": "en",
                     "language_score": 0.9,
                     "copies": 1,
+                    "signals": [("quality", (start + i) % 5 / 4)],
                 }
                 for i, text in enumerate(documents[start : start + 3])
             ]
