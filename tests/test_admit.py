@@ -10,6 +10,7 @@ import pytest
 from curation import manifest as manifests
 from tests.tiny_corpus import texts, write_corpus, write_manifest
 from trainers.admit import admit
+from trainers.tombstones import Tombstone, add
 
 FIRST = "tokens/train-00000-of-00002.arrow"
 
@@ -32,6 +33,26 @@ def test_admits_a_whole_corpus(corpus):
     assert admitted.validation.num_documents == 3
     assert admitted.train.num_tokens == sum(len(text) + 1 for text in documents[:9])
     assert (admitted.vocab_size, admitted.end_of_text_id) == (257, 256)
+    assert admitted.specials.end_of_text_id == 256
+    assert (admitted.specials.mask_id, admitted.specials.sentinel_ids) == (None, ())
+    assert admitted.tombstones == frozenset()
+
+
+def test_tombstones_are_read_and_are_no_part_of_the_corpus(corpus):
+    """A run that began before they were written finds the corpus it was made on."""
+    before = admit(corpus)
+    assert add(corpus, [Tombstone("train0.warc.gz@1", "asked", "2026-01-01")]) == 1
+    after = admit(corpus)
+    assert after.tombstones == {"train0.warc.gz@1"}
+    assert after.sha256 == before.sha256
+    assert (after.train.sha256, after.validation.sha256) == (before.train.sha256, before.validation.sha256)
+    assert len({after.sha256, after.train.sha256, after.validation.sha256}) == 3
+
+
+def test_a_damaged_tombstone_is_refused(corpus):
+    with open(f"{corpus}/tombstones.jsonl", "w") as file:
+        file.write("train0.warc.gz@1\n")
+    refused(corpus, f"{corpus}/tombstones.jsonl: line 1 is no tombstone ")
 
 
 def test_a_flipped_byte_is_refused_with_both_digests(corpus):

@@ -1,16 +1,20 @@
 import collections
+import dataclasses
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.tiny_corpus import END_OF_TEXT, VOCAB_SIZE, encode, texts, write_corpus
+from tests.tiny_corpus import END_OF_TEXT, texts, write_corpus
+from tests.tiny_splits import of_lengths, split_of
 from trainers.admit import admit
-from trainers.batches import IGNORED, Rows, prefetched
+from trainers.batches import Loader, Rows, prefetched
+from trainers.objectives.causal import Causal
+from trainers.objectives.objective import IGNORED, NOBODY
 from trainers.permutation import Permutation
-from trainers.plan import Plan
-from trainers.trace import pieces_of_document, pieces_of_step
+from trainers.plan import Plan, of_rank
+from trainers.stream import Stream
 
 DOCUMENTS = texts(23)
 
@@ -20,18 +24,8 @@ def corpus(tmp_path_factory):
     return admit(write_corpus(tmp_path_factory.mktemp("plan") / "corpus", [DOCUMENTS[:9], [], DOCUMENTS[9:]]))
 
 
-def rows_of(corpus, sequence_length):
-    return Rows(
-        corpus.train,
-        num_tokens=corpus.train.num_tokens,
-        sequence_length=sequence_length,
-        end_of_text_id=END_OF_TEXT,
-        vocab_size=VOCAB_SIZE,
-    )
-
-
-def plan_of(corpus, *, sequence_length=16, batch_rows=5, seed=0):
-    return Plan(corpus.train.num_tokens, sequence_length, batch_rows, seed, corpus.sha256)
+def plan_of(num_tokens=1000, *, sequence_length=16, batch_rows=5, seed=0, order="row"):
+    return Plan(num_tokens, sequence_length, batch_rows, seed, order, "sha256")
 
 
 @given(size=st.integers(1, 3000), key=st.text(max_size=5))
@@ -65,67 +59,89 @@ def test_permutation_stays_the_same_between_versions():
     assert Permutation(10, "0/0")(np.arange(10)).tolist() == [9, 4, 8, 1, 7, 3, 5, 0, 2, 6]
 
 
-@pytest.mark.slow
-@given(sequence_length=st.integers(2, 400), batch_rows=st.integers(1, 40), seed=st.integers(0, 9))
-@settings(max_examples=40, deadline=None)
-def test_every_token_is_a_target_once_an_epoch(corpus, sequence_length, batch_rows, seed):
-    plan = plan_of(corpus, sequence_length=sequence_length, batch_rows=batch_rows, seed=seed)
-    stream = [token for text in DOCUMENTS for token in encode(text)]
-    assert corpus.train.num_tokens == len(stream)
-
-    num_steps = -(-2 * plan.num_rows // batch_rows)
-    rows = np.concatenate([plan.rows(step) for step in range(1, num_steps + 1)])
+@given(
+    shards=st.lists(st.lists(st.integers(1, 60), max_size=7), min_size=1, max_size=3).filter(any),
+    sequence_length=st.integers(1, 50),
+    batch_rows=st.integers(1, 9),
+    world=st.integers(1, 5),
+    seed=st.integers(0, 9),
+    order=st.sampled_from(["row", "document"]),
+)
+@settings(max_examples=30, deadline=None)
+def test_every_token_is_scored_once_an_epoch(shards, sequence_length, batch_rows, world, seed, order):
+    """Over corpora, lengths of documents and rows, batches and ranks, in each of the first two epochs."""
+    stream = Stream.of_split(split_of(*map(of_lengths, shards), batch=4))
+    plan = plan_of(stream.num_tokens, sequence_length=sequence_length, batch_rows=batch_rows, seed=seed, order=order)
+    rows = Rows(stream, stream.num_tokens, sequence_length, end_of_text_id=0, vocab_size=1 << 16)
+    scored = collections.defaultdict(list)  # for each epoch: place in the stream, document, token
+    for step in range(1, -(-2 * plan.num_rows // batch_rows) + 1):
+        for rank in range(world):
+            if len(of_rank(plan.rows(step)[1], rank=rank, world=world)):
+                loader = Loader(rows, plan, Causal(sequence_length, 0), rank=rank, world_size=world)
+                for row, targets, owners in parts(*loader(step)):
+                    assert (targets == IGNORED).tolist() == (owners == NOBODY).tolist()
+                    places = row.number * sequence_length + np.flatnonzero(owners != NOBODY)
+                    owned = row.documents[owners[owners != NOBODY]]
+                    found = targets[targets != IGNORED].tolist()
+                    scored[row.epoch] += zip(places.tolist(), owned.tolist(), found, strict=True)
+    owners = np.repeat(np.arange(stream.num_documents), np.diff(stream.starts)).tolist()
+    tokens = stream.tokens(0, stream.num_tokens).tolist()
     for epoch in range(2):
-        read = rows[epoch * plan.num_rows : (epoch + 1) * plan.num_rows]
-        assert sorted(read.tolist()) == list(range(plan.num_rows))
-    batch = rows_of(corpus, sequence_length).batch(range(plan.num_rows))
-    assert batch.targets[batch.targets != IGNORED].tolist() == stream
-    assert batch.num_targets == len(stream)
-    assert batch.inputs[batch.targets != IGNORED].tolist() == [END_OF_TEXT, *stream[:-1]]
+        assert sorted(scored[epoch]) == list(zip(range(len(tokens)), owners, tokens, strict=True))
 
 
-def test_a_row_says_where_its_documents_begin(tmp_path):
-    corpus = admit(write_corpus(tmp_path / "corpus", [["ab"], ["c", ""]]))
-    a, b, c, end = *b"abc", END_OF_TEXT
-    batch = rows_of(corpus, 4).batch([0, 1])
-    assert batch.inputs.tolist() == [[end, a, b, end], [c, end, end, end]]
-    assert batch.targets.tolist() == [[a, b, end, c], [end, end, IGNORED, IGNORED]]
-    assert batch.segments.tolist() == [[0, 0, 0, 1], [0, 1, -1, -1]]
-    assert batch.positions.tolist() == [[0, 1, 2, 0], [0, 0, 0, 0]]
-    assert batch.num_targets == 6
+def parts(rows, batch):
+    """Each row with its targets and their owners."""
+    return zip(rows, batch.targets["loss"].numpy(), batch.owners["loss"].numpy(), strict=True)
 
 
-@given(sequence_length=st.integers(2, 200), batch_rows=st.integers(1, 9), num_steps=st.integers(1, 12))
-@settings(max_examples=25, deadline=None)
-def test_steps_and_documents_find_each_other(corpus, sequence_length, batch_rows, num_steps):
-    plan = plan_of(corpus, sequence_length=sequence_length, batch_rows=batch_rows)
-    owners = [(number, i) for number, text in enumerate(DOCUMENTS) for i in range(len(encode(text)))]
-    by_step, by_document = collections.defaultdict(list), collections.defaultdict(list)
+@given(
+    num_tokens=st.integers(1, 400),
+    sequence_length=st.integers(1, 40),
+    batch_rows=st.integers(1, 9),
+    num_steps=st.integers(0, 12),
+    order=st.sampled_from(["row", "document"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_rows_and_steps_find_each_other(num_tokens, sequence_length, batch_rows, num_steps, order):
+    plan = plan_of(num_tokens, sequence_length=sequence_length, batch_rows=batch_rows, order=order)
+    read = collections.defaultdict(int)
     for step in range(1, num_steps + 1):
-        for row in plan.rows(step):
-            start, stop = plan.tokens(int(row))
-            for number, i in owners[start:stop]:
-                by_step[step].append((number, i))
-                by_document[number].append((step, i))
-
-    for step in range(1, num_steps + 1):
-        pieces = pieces_of_step(corpus, plan, step=step)
-        assert [(p.document, i) for p in pieces for i in range(p.start, p.stop)] == by_step[step]
-    for number in range(len(DOCUMENTS)):
-        pieces = pieces_of_document(corpus, plan, document=number, num_steps=num_steps)
-        found = [(p.step, i) for p in pieces for i in range(p.start, p.stop)]
-        assert sorted(found) == sorted(by_document[number])
+        for epoch, row in zip(*map(np.ndarray.tolist, plan.rows(step)), strict=True):
+            read[epoch, row] = step
+    steps = plan.steps(np.arange(plan.num_rows), num_steps=num_steps)
+    assert len(steps) == -(-num_steps * batch_rows // plan.num_rows)
+    for epoch, found in enumerate(steps.tolist()):
+        assert found == [read[epoch, row] for row in range(plan.num_rows)]
+    assert plan.epochs(num_steps) == pytest.approx(num_steps * batch_rows / plan.num_rows)
 
 
-def test_the_order_depends_on_seed_and_epoch_and_nothing_else(corpus):
-    plan = plan_of(corpus, batch_rows=4)
-    whole = np.concatenate([plan.rows(step) for step in range(1, 41)])
-    other_batch = plan_of(corpus, batch_rows=8)
-    assert np.concatenate([other_batch.rows(step) for step in range(1, 21)]).tolist() == whole.tolist()
+def test_the_order_depends_on_seed_and_epoch_and_nothing_else():
+    plan = plan_of(batch_rows=4)
+    whole = np.concatenate([plan.rows(step)[1] for step in range(1, 41)])
+    other_batch = plan_of(batch_rows=8)
+    assert np.concatenate([other_batch.rows(step)[1] for step in range(1, 21)]).tolist() == whole.tolist()
     epochs = whole[: 2 * plan.num_rows].reshape(2, -1)
     assert epochs[0].tolist() != epochs[1].tolist()
-    assert plan.rows(1).tolist() != plan_of(corpus, batch_rows=4, seed=1).rows(1).tolist()
-    assert len({plan.sha256, other_batch.sha256, plan_of(corpus, batch_rows=4, seed=1).sha256}) == 3
+    assert plan.rows(1)[1].tolist() != plan_of(batch_rows=4, seed=1).rows(1)[1].tolist()
+
+
+def test_the_rows_of_documents_in_order_are_read_as_they_lie():
+    plan = plan_of(50, sequence_length=10, batch_rows=2, order="document")
+    found = [np.stack(plan.rows(step)).T.tolist() for step in (1, 2, 3)]
+    assert found == [[[0, 0], [0, 1]], [[0, 2], [0, 3]], [[0, 4], [1, 0]]]
+
+
+def test_the_digest_is_of_every_field():
+    plan = plan_of()
+    others = [("num_tokens", 999), ("sequence_length", 8), ("batch_rows", 4), ("seed", 1), ("order", "document")]
+    plans = [dataclasses.replace(plan, **{name: value}) for name, value in [*others, ("stream_sha256", "x")]]
+    assert len({plan.sha256, *(other.sha256 for other in plans)}) == 7
+
+
+def test_an_unknown_order_is_refused():
+    with pytest.raises(ValueError, match="the order of a plan is 'alphabet', expected one of row, document"):
+        plan_of(order="alphabet")
 
 
 def test_documents_have_their_address(corpus):
@@ -135,8 +151,8 @@ def test_documents_have_their_address(corpus):
         assert (found["warc"], found["offset"]) == (f"crawl/train{shard}.warc.gz", 1000 * row)
         assert corpus.train.find(found["id"]) == number
     assert corpus.train.find("nothing") is None
-    assert corpus.train.num_bytes(23) == sum(map(len, DOCUMENTS))
-    assert corpus.train.num_bytes(10) == sum(map(len, DOCUMENTS[:10]))
+    assert corpus.train.document_bytes.tolist() == [len(text) for text in DOCUMENTS]
+    assert corpus.train.numbers("quality").tolist() == [i % 5 / 4 for i in [*range(9), *range(14)]]
 
 
 @pytest.mark.parametrize("steps", [range(1, 1), range(1, 2), range(5, 12)])
@@ -152,7 +168,7 @@ def test_prefetching_passes_errors_on():
 
 
 def test_a_token_outside_the_vocabulary_is_refused(corpus):
-    rows = rows_of(corpus, 16)
-    small = Rows(rows.split, rows.num_tokens, 16, end_of_text_id=END_OF_TEXT, vocab_size=100)
+    stream = Stream.of_split(corpus.train)
+    rows = Rows(stream, stream.num_tokens, 16, end_of_text_id=END_OF_TEXT, vocab_size=100)
     with pytest.raises(ValueError, match=r"found token \d+ in a vocabulary of 100"):
-        small.batch([1])
+        rows.row(1)

@@ -18,7 +18,9 @@ from curation import manifest as manifests
 from curation import storage
 from curation.manifest import Manifest, OutputFile
 from curation.shards import Shard, ShardInfo, open_shard
+from trainers import specials, tombstones
 from trainers.corpus import Split
+from trainers.specials import Specials
 
 _TOKENIZER = "tokenizer.json"
 _TOKENS = "tokens/"
@@ -35,6 +37,8 @@ class Corpus:
     sha256: str  # of what a trainer reads: two corpora that are equal in it train equal models
     train: Split
     validation: Split  # may hold nothing
+    tombstones: frozenset[str]  # the ids of documents that no new run may read
+    specials: Specials
     num_bytes: int  # of the shards
     seconds: float  # that the checks took
 
@@ -76,7 +80,8 @@ def admit(path: str, *, contents: bool = True) -> Corpus:
             _check_tokens(shard, manifest)
         shards[shard.info.split].append(shard)
     _check_sums(path, shards, manifest)
-    train, validation = Split.of(shards["train"]), Split.of(shards["validation"])
+    digest = _digest(files, manifest)
+    train, validation = (Split.of(shards[name], sha256=f"{digest}/{name}") for name in ("train", "validation"))
     if not train.num_tokens:
         raise ValueError(
             f"{path} has no token to train on: its training split is empty; "
@@ -86,9 +91,11 @@ def admit(path: str, *, contents: bool = True) -> Corpus:
         path=path,
         manifest=manifest,
         manifest_sha256=manifests.sha256_of(storage.join(path, manifests.NAME)),
-        sha256=_digest(files, manifest),
+        sha256=digest,
         train=train,
         validation=validation,
+        tombstones=tombstones.ids(tombstones.load(storage.join(path, tombstones.NAME))),
+        specials=_specials(path, manifest),
         num_bytes=sum(file.bytes for file in files),
         seconds=time.perf_counter() - started,
     )
@@ -98,6 +105,13 @@ def _digest(files: list[OutputFile], manifest: Manifest) -> str:
     """The manifest's own digest would do, but it holds the time and machine of the run that wrote it."""
     described = [[file.path, file.sha256] for file in files] + [["tokenizer", manifest.tokenizer["sha256"]]]
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()
+
+
+def _specials(path: str, manifest: Manifest) -> Specials:
+    with open(storage.join(path, _TOKENIZER), "rb") as file:
+        content = file.read()
+    described = manifest.tokenizer
+    return specials.read(content, end_of_text_id=described["end_of_text_id"], vocab_size=described["vocab_size"])
 
 
 def _check_sums(path: str, shards: Mapping[str, list[Shard]], manifest: Manifest) -> None:

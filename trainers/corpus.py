@@ -1,10 +1,12 @@
 """A split of a corpus as one flat stream of tokens: the documents of its shards, shard after shard."""
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation.shards import Shard
@@ -18,9 +20,10 @@ class Split:
     shard_starts: np.ndarray  # int64[shards + 1]: where each shard starts in the stream, in tokens
     shard_documents: np.ndarray  # int64[shards + 1]: the number of documents before each shard
     doc_starts: np.ndarray  # int64[documents + 1]: where each document starts in the stream, in tokens
+    sha256: str = ""  # the digest of what is in it, where it is known
 
     @classmethod
-    def of(cls, shards: Sequence[Shard]) -> "Split":
+    def of(cls, shards: Sequence[Shard], *, sha256: str = "") -> "Split":
         """Joins shards in the order given."""
         shard_starts = np.cumsum([0, *(shard.num_tokens for shard in shards)], dtype=np.int64)
         doc_starts = [shard.doc_starts[:-1] + start for shard, start in zip(shards, shard_starts, strict=False)]
@@ -29,6 +32,7 @@ class Split:
             shard_starts=shard_starts,
             shard_documents=np.cumsum([0, *(len(starts) for starts in doc_starts)], dtype=np.int64),
             doc_starts=np.concatenate([*doc_starts, shard_starts[-1:]]),
+            sha256=sha256,
         )
 
     @property
@@ -44,15 +48,23 @@ class Split:
     def tokens(self, start: int, stop: int) -> np.ndarray:
         """The tokens [start, stop) of the stream, uint16 or uint32; a view where they lie in one record batch."""
         assert 0 <= start <= stop <= self.num_tokens, (start, stop, self.num_tokens)
-        parts = []
-        for number in range(int(np.searchsorted(self.shard_starts, start, "right")) - 1, len(self.shards)):
-            base, end = int(self.shard_starts[number]), int(self.shard_starts[number + 1])
-            if base >= stop:
-                break
-            parts.append(self.shards[number].tokens(max(start - base, 0), min(stop, end) - base))
-        if len(parts) == 1:
-            return parts[0]
-        return np.concatenate(parts) if parts else np.empty(0, np.uint16)
+        starts, chunks = self._chunks
+        number = int(starts.searchsorted(start, "right")) - 1
+        base = int(starts[number])
+        parts = [chunks[number][start - base : stop - base]]
+        while (base := int(starts[number + 1])) < stop:
+            number += 1
+            parts.append(chunks[number][: stop - base])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    @functools.cached_property
+    def _chunks(self) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """The record batches of all shards: where each starts in the stream, and the end; their tokens, mapped."""
+        starts = [shard.chunk_starts[:-1] + base for shard, base in zip(self.shards, self.shard_starts, strict=False)]
+        chunks = tuple(chunk for shard in self.shards for chunk in shard.chunks)
+        # One more, so that there is one at the end of the stream too.
+        empty = np.empty(0, chunks[0].dtype if chunks else np.uint16)
+        return np.concatenate([*starts, self.shard_starts[-1:], self.shard_starts[-1:]]), (*chunks, empty)
 
     def spans(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """The documents that have tokens in [start, stop): int64[n] numbers, int64[n + 1] edges of their tokens there.
@@ -66,15 +78,6 @@ class Split:
         edges[0], edges[-1] = start, stop
         return np.arange(first, last + 1), edges
 
-    def num_bytes(self, documents: int) -> int:
-        """UTF-8 bytes of the text of the first `documents` documents."""
-        left, total = documents, 0
-        for shard in self.shards:
-            column = shard.table.column("num_bytes").slice(0, left)
-            total += pc.sum(column).as_py() or 0
-            left -= len(column)
-        return total
-
     def document(self, number: int) -> dict[str, Any]:
         """Every column of a document except its tokens."""
         shard = int(np.searchsorted(self.shard_documents, number, "right")) - 1
@@ -87,3 +90,19 @@ class Split:
             if row >= 0:
                 return row + int(before)
         return None
+
+    def have_ids(self, ids: Collection[str]) -> np.ndarray:
+        """bool[documents]: whether a document's id is among the given ones."""
+        wanted = pa.array(sorted(ids), pa.string())
+        found = [pc.is_in(shard.table.column("id"), value_set=wanted).to_numpy() for shard in self.shards]
+        return np.concatenate([np.zeros(0, bool), *found])
+
+    @functools.cached_property
+    def document_bytes(self) -> np.ndarray:
+        """UTF-8 bytes of the text of each document, int64[documents]."""
+        columns = [shard.table.column("num_bytes").to_numpy() for shard in self.shards]
+        return np.concatenate([np.zeros(0, np.int64), *columns])
+
+    def numbers(self, name: str) -> np.ndarray:
+        """A numeric column or signal of all documents, float64[documents], NaN where it is missing."""
+        return np.concatenate([np.zeros(0), *(shard.numbers(name) for shard in self.shards)])

@@ -43,10 +43,10 @@ class Permutation:
         left, right = values >> bits, values & mask
         if forward:
             for key in keys:
-                left, right = right, left ^ (_mix(right ^ key) & mask)
+                left, right = right, left ^ (mix(right ^ key) & mask)
         else:
             for key in reversed(keys):
-                left, right = right ^ (_mix(left ^ key) & mask), left
+                left, right = right ^ (mix(left ^ key) & mask), left
         return (left << bits) | right
 
 
@@ -55,7 +55,7 @@ def _round_key(key: str, number: int) -> np.uint64:
     return np.uint64(int.from_bytes(digest, "little"))
 
 
-def _mix(values: np.ndarray) -> np.ndarray:
+def mix(values: np.ndarray) -> np.ndarray:
     """The finalizer of splitmix64 (Steele et al. 2014): every input bit reaches every output bit."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
