@@ -3,13 +3,14 @@
 Shapes: B rows, T positions, C width, H heads, K key-value heads, D head width, V vocabulary.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional
 
-from trainers.attention import attend, document_mask
-from trainers.batches import IGNORED, Batch
-from trainers.sizes import Size
+from trainers.models.attention import Documents, attend, documents
+from trainers.models.sizes import Size
 
 ROPE_BASE = 10_000.0  # of Llama 1 and 2, for rows of up to a few thousand positions
 NORM_EPSILON = 1e-5
@@ -30,13 +31,13 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(size.width, key_value_width, bias=False)
         self.o_proj = nn.Linear(size.width, size.width, bias=False)
 
-    def forward(self, x: torch.Tensor, rotation: Rotation, mask: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, rotation: Rotation, seen: Documents) -> torch.Tensor:
         """(B, T, C) -> (B, T, C)."""
         q, k, v = (
             projection(x).unflatten(-1, (-1, self.head_width)).transpose(1, 2)  # (B, H or K, T, D)
             for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
-        heads = attend(rotate(q, rotation), rotate(k, rotation), v, mask)  # (B, H, T, D)
+        heads = attend(rotate(q, rotation), rotate(k, rotation), v, seen)  # (B, H, T, D)
         mixed: torch.Tensor = self.o_proj(heads.transpose(1, 2).flatten(-2))
         return mixed
 
@@ -66,9 +67,9 @@ class Block(nn.Module):
         self.post_attention_layernorm = nn.RMSNorm(size.width, eps=NORM_EPSILON)
         self.mlp = FeedForward(size)
 
-    def forward(self, x: torch.Tensor, rotation: Rotation, mask: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, rotation: Rotation, seen: Documents) -> torch.Tensor:
         """(B, T, C) -> (B, T, C)."""
-        x = x + self.self_attn(self.input_layernorm(x), rotation, mask)
+        x = x + self.self_attn(self.input_layernorm(x), rotation, seen)
         x = x + self.mlp(self.post_attention_layernorm(x))
         return x
 
@@ -76,20 +77,23 @@ class Block(nn.Module):
 class Blocks(nn.Module):
     """What LlamaForCausalLM keeps under the name `model`: tokens to normalized states."""
 
-    def __init__(self, size: Size, *, vocab_size: int) -> None:
+    def __init__(self, size: Size, *, vocab_size: int, attention: str) -> None:
         super().__init__()
         self.head_width = size.head_width
+        self.attention = attention
         self.embed_tokens = nn.Embedding(vocab_size, size.width)
         self.layers = nn.ModuleList(Block(size) for _ in range(size.layers))
         self.norm = nn.RMSNorm(size.width, eps=NORM_EPSILON)
 
     def forward(self, inputs: torch.Tensor, segments: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """int (B, T) each -> (B, T, C)."""
-        mask = document_mask(segments)
+        device = inputs.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
+        seen = documents(segments, causal=True, implementation=self.attention, dtype=dtype)
         rotation = rotations(positions, self.head_width)
         x: torch.Tensor = self.embed_tokens(inputs)  # (B, T, C)
         for block in self.layers:
-            x = block(x, rotation, mask)
+            x = block(x, rotation, seen)
         x = self.norm(x)
         return x
 
@@ -97,9 +101,9 @@ class Blocks(nn.Module):
 class Decoder(nn.Module):
     """Tokens in, the distribution of the next token out; no position sees another document."""
 
-    def __init__(self, size: Size, *, vocab_size: int) -> None:
+    def __init__(self, size: Size, *, vocab_size: int, attention: str = "auto") -> None:
         super().__init__()
-        self.model = Blocks(size, vocab_size=vocab_size)
+        self.model = Blocks(size, vocab_size=vocab_size, attention=attention)
         # A tied head has no parameter of its own, as in HuggingFace's safetensors files.
         self.lm_head = None if size.tied else nn.Linear(size.width, vocab_size, bias=False)
 
@@ -124,13 +128,15 @@ def rotate(x: torch.Tensor, rotation: Rotation) -> torch.Tensor:
     return turned.type_as(x)
 
 
-def build(size: Size, *, vocab_size: int, seed: int) -> Decoder:
-    """A decoder in float32 on the CPU, initialized from `seed` alone.
+def build(
+    size: Size, *, vocab_size: int, sequence_length: int = 0, seed: int, attention: str = "auto"
+) -> Decoder:
+    """A decoder in float32 on the CPU, initialized from `seed` alone; rotary positions have no `sequence_length`.
 
     Normal with deviation 0.02; what writes to the residual stream divided by sqrt(2 * layers), as in GPT-2.
     """
     with torch.device("meta"):
-        decoder = Decoder(size, vocab_size=vocab_size)
+        decoder = Decoder(size, vocab_size=vocab_size, attention=attention)
     decoder.to_empty(device="cpu")
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in decoder.named_parameters():
@@ -143,12 +149,29 @@ def build(size: Size, *, vocab_size: int, seed: int) -> Decoder:
     return decoder
 
 
-def sum_of_nats(decoder: nn.Module, batch: Batch) -> torch.Tensor:
-    """The cross-entropy of a batch summed over its targets, in nats, float32 ()."""
-    device_type = batch.inputs.device.type
-    # float32 on CPU, where it is the reproducible default; on GPU bfloat16 products over float32 weights.
-    with torch.autocast(device_type, dtype=torch.bfloat16, enabled=device_type == "cuda"):
-        logits = decoder(batch.inputs, batch.segments, batch.positions)  # (B, T, V)
-    return functional.cross_entropy(
-        logits.float().flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum"
-    )
+def config(size: Size, *, vocab_size: int, sequence_length: int, end_of_text_id: int) -> dict[str, Any]:
+    """The fields of HuggingFace's LlamaConfig that make LlamaForCausalLM compute as this decoder does."""
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "vocab_size": vocab_size,
+        "hidden_size": size.width,
+        "intermediate_size": size.hidden,
+        "num_hidden_layers": size.layers,
+        "num_attention_heads": size.heads,
+        "num_key_value_heads": size.key_value_heads,
+        "head_dim": size.head_width,
+        "hidden_act": "silu",
+        "max_position_embeddings": sequence_length,
+        "rms_norm_eps": NORM_EPSILON,
+        "rope_parameters": {"rope_type": "default", "rope_theta": ROPE_BASE},
+        "rope_theta": ROPE_BASE,  # where versions before 5 look
+        "attention_bias": False,
+        "mlp_bias": False,
+        "tie_word_embeddings": size.tied,
+        "initializer_range": INITIAL_DEVIATION,
+        "bos_token_id": end_of_text_id,  # what comes before a text in training
+        "eos_token_id": end_of_text_id,
+        "pad_token_id": end_of_text_id,
+        "torch_dtype": "float32",
+    }
