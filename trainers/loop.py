@@ -2,78 +2,118 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
 import torch
 from torch import nn
 
-from trainers.batches import Batch
-from trainers.model import sum_of_nats
+from trainers import parallel
+from trainers.guard import Guard, Verdict
+from trainers.objectives.objective import Batch, Objective, Row
+from trainers.optimizer import Optimizers
 
 MAX_GRADIENT_NORM = 1.0
 
 
-class NotFiniteError(ArithmeticError):
-    """The loss or its gradient is infinite or not a number; the weights are still those of the step before."""
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What one optimizer step did, over all ranks."""
 
-    def __init__(self, step: int, what: str) -> None:
-        super().__init__(what)
-        self.step = step
+    step: int  # counted from 1
+    loss: float  # over its terms, the sum of weight * mean over the targets, in nats
+    terms: Mapping[str, float]  # the mean of each term, in nats
+    learning_rate: float
+    gradient_norm: float  # before clipping
+    tokens: int  # that were read
+    targets: int  # that were scored, of the main term, the first
+    seconds: float  # the whole step, waiting for data included
+    data_wait: float  # seconds the loop waited for its batch
+    verdict: Verdict  # whether the weights were updated
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
-    """What one optimizer step did."""
+class Scored:
+    """The losses of the targets that this rank read in a step."""
 
-    step: int  # counted from 1
-    loss: float  # nats, the mean over all targets of the step
-    learning_rate: float
-    gradient_norm: float  # before clipping
-    tokens: int  # targets
-    seconds: float  # the whole step, waiting for data included
-    data_wait: float  # seconds the loop waited for its batch
+    rows: Sequence[Row]
+    batch: Batch
+    losses: Mapping[str, torch.Tensor]  # float32 (B, N) a term, in nats, on the CPU
+
+
+@dataclasses.dataclass(frozen=True)
+class Trainee:
+    """All that a step changes, and how it is changed."""
+
+    model: nn.Module  # as parallel.wrap returns it
+    optimizer: Optimizers
+    objective: Objective
+    guard: Guard
+    world: parallel.World
+    precision: parallel.Precision
 
 
 def train(
-    decoder: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    trainee: Trainee,
     *,
-    batches: Iterator[Batch],
-    first_step: int,
+    batches: Iterator[tuple[int, Sequence[Row], Batch]],
     micro_rows: int,
     learning_rate: Callable[[int], float],
-) -> Generator[Step]:
+) -> Generator[tuple[Step, Scored]]:
     """Takes one optimizer step a batch, in passes of at most `micro_rows` rows; yields after each.
 
-    The loss of a step is the sum over all its targets by their number, so the size of a pass changes only rounding.
+    Each term of the loss is the sum over its targets by their number, over all passes and ranks: neither the size of a
+    pass nor the number of ranks changes more than rounding. A step that the guard does not trust leaves the weights.
     """
-    device = next(decoder.parameters()).device.type
-    decoder.train()
+    model, optimizer, world = trainee.model, trainee.optimizer, trainee.world
+    model.train()
     started = time.perf_counter()
-    for step, batch in enumerate(batches, first_step):
+    for step, rows, batch in batches:
         data_wait = time.perf_counter() - started
-        total = torch.zeros((), dtype=torch.float64, device=device)
-        for part in batch.split(micro_rows):
-            nats = sum_of_nats(decoder, part.to(device))
-            torch.autograd.backward(nats / batch.num_targets)
-            total += nats.detach()
-        norm = float(nn.utils.clip_grad_norm_(decoder.parameters(), MAX_GRADIENT_NORM))
-        loss = float(total) / batch.num_targets  # waits for the device, so the clock below is honest
-        for value, what in ((loss, "loss"), (norm, "gradient norm")):
-            if not -float("inf") < value < float("inf"):
-                raise NotFiniteError(step, f"the {what} of step {step} is {value}")
+        counts = parallel.total(batch.num_targets | {"tokens": sum(len(row.tokens) for row in rows)}, world)
+        tokens = int(counts.pop("tokens"))
+        sums, losses = backward(trainee, batch, counts, micro_rows=micro_rows)
+        terms = {term: total / max(counts[term], 1) for term, total in parallel.total(sums, world).items()}
+        loss = sum(weight * terms[term] for term, weight in trainee.objective.weights.items())
+        norm = parallel.clip(model, MAX_GRADIENT_NORM)
+        verdict = trainee.guard.check(step, loss, norm)
         rate = learning_rate(step)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        yield Step(
-            step=step,
-            loss=loss,
-            learning_rate=rate,
-            gradient_norm=norm,
-            tokens=batch.num_targets,
-            seconds=time.perf_counter() - started,
-            data_wait=data_wait,
+        if verdict.action == "ok":
+            optimizer.set_learning_rate(rate)
+            optimizer.step()
+        optimizer.zero_grad()
+        yield (
+            Step(
+                step=step,
+                loss=loss,
+                terms=terms,
+                learning_rate=rate,
+                gradient_norm=norm,
+                tokens=tokens,
+                targets=int(next(iter(counts.values()))),
+                seconds=time.perf_counter() - started,
+                data_wait=data_wait,
+                verdict=verdict,
+            ),
+            Scored(rows, batch, losses),
         )
         started = time.perf_counter()
+
+
+def backward(
+    trainee: Trainee, batch: Batch, counts: Mapping[str, float], *, micro_rows: int
+) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+    """Adds the gradient of a step's loss; returns the sum of each term and the loss of each target, of this rank."""
+    weights = trainee.objective.weights
+    kept: dict[str, list[torch.Tensor]] = {term: [] for term in weights}
+    parts = list(batch.split(micro_rows))
+    for number, part in enumerate(parts, 1):
+        with parallel.synchronized(trainee.model, last=number == len(parts)):
+            with parallel.precision_context(trainee.world, trainee.precision):
+                losses = trainee.objective.losses(trainee.model, part.to(trainee.world.device))
+            scaled = [weights[term] / max(counts[term], 1) * losses[term].sum() for term in weights]
+            torch.autograd.backward(torch.stack(scaled).sum())
+        for term in weights:
+            kept[term].append(losses[term].detach())
+    # One copy from the device, which also makes the clock honest.
+    found = {term: torch.cat(values).float().cpu() for term, values in kept.items()}
+    return {term: float(values.sum(dtype=torch.float64)) for term, values in found.items()}, found

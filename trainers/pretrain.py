@@ -1,29 +1,47 @@
-"""Pre-trains a decoder on a corpus: `python -m trainers.pretrain --corpus DIR --output RUN`.
+"""Pre-trains a model on corpora: `python -m trainers.pretrain --corpus DIR --output RUN`.
 
-Read down: the corpus is admitted, the plan says what each step reads, the loop takes the steps, and this file prints,
-logs, evaluates and saves. A run that was interrupted anywhere continues with --resume and ends with the same weights,
-to the last bit, as one that was not.
+Read down: the corpora are admitted, the plan says what each step reads, the objective makes batches of it, and
+`follow.py` takes the steps of `loop.py`, and prints, logs, evaluates and saves. A run that was interrupted anywhere
+continues with --resume and ends with the same weights, to the last bit, as one that was not.
 """
 
 import argparse
 import contextlib
 import dataclasses
 import functools
+import math
 import os
 import shlex
+import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
-from trainers import batches, checkpoint, identity, loop, model, optimizer, options, report, validation
+from trainers import (
+    catalog,
+    checkpoint,
+    follow,
+    identity,
+    meter,
+    optimizer,
+    options,
+    parallel,
+    plot,
+    report,
+    tensorboard,
+    tombstones,
+    validation,
+)
 from trainers import run as runs
-from trainers.admit import Corpus, admit
-from trainers.log import Log
-from trainers.plan import Plan
-from trainers.sizes import SIZES
+from trainers.admit import admit
+from trainers.batches import Loader, Rows, counted
+from trainers.guard import Guard
+from trainers.identity import Data
+from trainers.loop import Trainee
+from trainers.objectives.objective import Objective
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,14 +49,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, given = options.parse(argv)
     try:
         return pretrain(args, given)
-    except loop.NotFiniteError as error:
+    except follow.DivergedError as error:
         trace = f"python -m trainers.trace --run {shlex.quote(args.output)} --step {error.step}"
         reason = f"{error}; see what it read with `{trace}`, then start another run with a lower --learning-rate"
     except KeyboardInterrupt:
         print("trainers.pretrain: interrupted between steps; what was saved before is whole", file=sys.stderr)
         return 128 + signal.SIGINT
     except torch.OutOfMemoryError:
-        reason = "the GPU's memory is full; start another run with fewer --micro-rows: its losses differ by rounding"
+        reason = (
+            "the GPU's memory is full; start another run with fewer --micro-rows: its losses differ by rounding; or "
+            "continue this one with --checkpoint-activations, or on more GPUs with --parallel fsdp"
+        )
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
     except ValueError as error:
@@ -48,156 +69,161 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def pretrain(args: argparse.Namespace, given: Mapping[str, Any]) -> int:
-    """Starts or continues the run in `args.output`; returns the exit code."""
+    """Starts or continues the run in `args.output`, as one of its ranks; returns the exit code."""
     folder = args.output
-    if args.resume:
-        recorded = runs.load(folder)
+    recorded = runs.load(folder) if args.resume else None
+    if recorded:
+        identity.keep(recorded.settings, given, folder=folder)
         settings = recorded.settings
-        identity.keep(settings, given, folder=folder)
     else:
         if os.path.exists(folder) and (not os.path.isdir(folder) or not runs.is_unused(folder)):
             raise ValueError(
                 f"{folder} exists already; add --resume to continue the run in it, or choose another --output"
             )
-        settings = options.resolve(given)
+        settings = options.resolve(given, corpora=len(args.corpus))
+    world = parallel.start("cuda" if settings.device == "cuda" else "cpu")
+    args.parallel = args.parallel or ("ddp" if world.size > 1 else "none")
+    parallel.check(world, strategy=args.parallel, precision=settings.precision)
+    if settings.batch_rows % world.size:
+        raise ValueError(f"--batch-rows {settings.batch_rows} cannot be shared out to {world.size} ranks evenly")
 
-    corpus = admit(args.corpus or recorded.corpus)
-    held_out = validation.choose(corpus, sequence_length=settings.sequence_length, max_rows=settings.validation_rows)
-    run = identity.of(corpus, settings)
-    with runs.exclusive(folder):
-        if args.resume:
-            identity.agree(run, recorded, folder=folder)
-        elif not runs.is_unused(folder):
-            raise ValueError(f"another process has just started a run in {folder}; choose another --output")
-        else:
-            run.write(folder)
-        return follow(folder, run, corpus, held_out, args=args)
+    # One rank reads every byte of the shards, which is enough to trust them.
+    leads = world.rank == 0
+    if recorded:
+        data = identity.data_of_run(recorded, folder, args.corpus or (), contents=leads)
+    else:
+        data = identity.data_of([admit(path, contents=leads) for path in args.corpus], settings)
+    run = identity.of(data, settings)
+    work = prepare(run, data)
+    with runs.exclusive(folder) if leads else contextlib.nullcontext():
+        if leads:
+            begin(folder, run, recorded, data)
+        parallel.total({"ready": 1}, world)  # the folder is as every rank expects it
+        code = follow_run(folder, work, world, args=args)
+    parallel.stop(world)
+    return code
 
 
-def follow(
-    folder: str,
-    run: runs.Run,
-    corpus: Corpus,
-    held_out: validation.Validation | None,
-    *,
-    args: argparse.Namespace,
-) -> int:
+def begin(folder: str, run: runs.Run, recorded: runs.Run | None, data: Data) -> None:
+    """Writes what a new run is, or removes what a killed one left."""
+    if recorded:
+        identity.warn_of_changes(run, recorded)
+        checkpoint.remove_unfinished(folder)
+        return
+    if not runs.is_unused(folder):
+        raise ValueError(f"another process has just started a run in {folder}; choose another --output")
+    shutil.copyfile(os.path.join(data.corpora[0].path, runs.TOKENIZER), os.path.join(folder, runs.TOKENIZER))
+    files = []
+    for corpus in data.corpora:  # only what was admitted: one that was added since is of the next run
+        entries = tombstones.load(os.path.join(corpus.path, tombstones.NAME))
+        files.append(tuple(entry for entry in entries if entry.id in corpus.tombstones))
+    tombstones.write(os.path.join(folder, runs.TOMBSTONES), tombstones.joined(files))
+    run.write(folder)
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What a run is to do, before anything is spent on it."""
+
+    run: runs.Run
+    data: Data
+    rows: Rows
+    objective: Objective
+    held_out: validation.Validation | None
+
+
+def prepare(run: runs.Run, data: Data) -> Work:
+    """Rows, objective and held-out documents; ValueError where the corpora are not fit for the settings."""
+    settings = run.settings
+    rows = Rows(
+        data.stream,
+        num_tokens=run.plan.num_tokens,
+        sequence_length=run.plan.sequence_length,
+        end_of_text_id=run.end_of_text_id,
+        vocab_size=run.vocab_size,
+    )
+    counts = functools.partial(counted, data.stream, run.vocab_size)
+    vocabulary = catalog.Vocabulary(run.vocab_size, data.corpora[0].specials, counts)
+    held_out = validation.choose(
+        data.corpora, sequence_length=settings.sequence_length, max_rows=settings.validation_rows
+    )
+    return Work(run, data, rows, catalog.objective_of(settings, vocabulary), held_out)
+
+
+def follow_run(folder: str, work: Work, world: parallel.World, *, args: argparse.Namespace) -> int:
     """Makes the model or restores it, and takes the steps that are left; returns the exit code."""
-    settings, plan = run.settings, run.plan
+    run, settings = work.run, work.run.settings
     make_deterministic(settings.threads)
-    decoder = model.build(SIZES[settings.size], vocab_size=corpus.vocab_size, seed=settings.seed).to(settings.device)
-    adamw = optimizer.adamw(decoder, learning_rate=settings.learning_rate)
-    done = restore(folder, decoder, adamw, plan=plan, settings=dataclasses.asdict(settings)) if args.resume else 0
+    model = catalog.model_of(settings, run.vocab_size)
+    measure = meter.Meter.of(model, settings, world, grid_intensity=args.grid_intensity)
+    if world.rank == 0:
+        print(report.introduction(run, work.data, work.held_out, model, ranks=world.size), flush=True)
+    wrapped = parallel.wrap(
+        model,
+        world,
+        strategy=args.parallel,
+        precision=settings.precision,
+        checkpoint_activations=args.checkpoint_activations,
+        compile=settings.compile,
+    )
+    optimizers = optimizer.build(
+        wrapped, name=settings.optimizer, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    guard = Guard(sigmas=settings.spike_sigmas or math.inf, max_skips=settings.max_skips)
+    done = restore(folder, wrapped, optimizers, guard, run=run, world=world) if args.resume else 0
     if args.stop_after and args.stop_after <= done:
         raise ValueError(f"--stop-after {args.stop_after}: the run in {folder} has taken {done} steps already")
-    print(report.introduction(run, corpus, held_out), flush=True)
-    if args.resume:
+    if args.resume and world.rank == 0:
         print(f"resume      after step {done} of {settings.steps}", flush=True)
     if done >= settings.steps:
         print(f"finished: nothing is left to do in {folder}")
         return 0
 
-    rows = batches.Rows(
-        corpus.train,
-        num_tokens=plan.num_tokens,
-        sequence_length=plan.sequence_length,
-        end_of_text_id=corpus.end_of_text_id,
-        vocab_size=corpus.vocab_size,
-    )
-    steps = loop.train(
-        decoder,
-        adamw,
-        batches=batches.prefetched(lambda step: rows.batch(plan.rows(step)), range(done + 1, settings.steps + 1)),
-        first_step=done + 1,
-        micro_rows=settings.micro_rows,
-        learning_rate=lambda step: optimizer.learning_rate(
-            step, peak=settings.learning_rate, warmup_steps=settings.warmup_steps, steps=settings.steps
-        ),
-    )
-    about = {
-        "settings": dataclasses.asdict(settings),
-        "plan_sha256": plan.sha256,
-        "manifest_sha256": run.manifest_sha256,
-    }
-    validate = functools.partial(score, decoder, held_out, micro_rows=settings.micro_rows)
-    save = functools.partial(checkpoint.save, folder, decoder, adamw, about=about, keep=args.keep_checkpoints)
-    with contextlib.closing(steps), Log(folder, step=done) as log, interruption() as interrupted:
-        return take(steps, log, interrupted, settings=settings, done=done, args=args, validate=validate, save=save)
-
-
-def take(
-    steps: Iterator[loop.Step],
-    log: Log,
-    interrupted: Sequence[int],
-    *,
-    settings: runs.Settings,
-    done: int,
-    args: argparse.Namespace,
-    validate: Callable[..., None],
-    save: Callable[..., str],
-) -> int:
-    """Takes steps until the last one, --stop-after or a signal; returns the exit code."""
-    seconds = 0.0
-    if not done:
-        validate(log, step=0)
-    for step in steps:
-        seconds += step.seconds
-        log.write("step", **fields(step))
-        eta = seconds / (step.step - done) * (settings.steps - step.step)
-        print(report.progress(step, settings.steps, eta=eta), flush=True)
-        last = step.step == settings.steps
-        stop = step.step == args.stop_after or bool(interrupted)
-        if last or step.step % settings.validate_every == 0:
-            validate(log, step=step.step)
-        if last or stop or step.step % args.checkpoint_every == 0:
-            path = save(step=step.step)
-        if last:
-            print(f"finished: {settings.steps} steps; the weights are in {path}")
-        elif stop:
-            print(f"stopped after step {step.step}: continue with --output {shlex.quote(args.output)} --resume")
-            return 128 + interrupted[0] if interrupted else 0
-    return 0
-
-
-def score(
-    decoder: model.Decoder, held_out: validation.Validation | None, log: Log, *, step: int, micro_rows: int
-) -> None:
-    """Measures, logs and prints bits per byte, where there is something to measure them on."""
-    if held_out:
-        found = validation.evaluate(decoder, held_out, micro_rows=micro_rows)
-        log.write("validation", step=step, **dataclasses.asdict(found))
-        print(f"validation at step {step}: {found.bits_per_byte:.4f} bits per byte", flush=True)
-
-
-def fields(step: loop.Step) -> dict[str, Any]:
-    """A step as a line of the log."""
-    return {
-        **dataclasses.asdict(step),
-        "tokens_per_second": step.tokens / step.seconds,
-        "data_wait_percent": 100 * step.data_wait / step.seconds,
-    }
+    with tensorboard.events(args.tensorboard if world.rank == 0 else None, step=done) as events:
+        follower = follow.Follower(
+            run=run,
+            data=work.data,
+            trainee=Trainee(wrapped, optimizers, work.objective, guard, world, settings.precision),
+            held_out=work.held_out,
+            loader=Loader(work.rows, run.plan, work.objective, rank=world.rank, world_size=world.size),
+            saver=checkpoint.Saver(
+                folder, wrapped, optimizers, world=world, keep=args.keep_checkpoints, keep_every=args.keep_every
+            ),
+            meter=measure,
+            habits=follow.Habits(folder, args.checkpoint_every, args.stop_after, events),
+        )
+        code = follower.take(done)
+    if world.rank == 0:
+        plot.write(folder)
+    return code
 
 
 def restore(
-    folder: str, decoder: model.Decoder, adamw: torch.optim.Optimizer, *, plan: Plan, settings: Mapping[str, Any]
+    folder: str,
+    model: torch.nn.Module,
+    optimizers: optimizer.Optimizers,
+    guard: Guard,
+    *,
+    run: runs.Run,
+    world: parallel.World,
 ) -> int:
     """Loads the newest checkpoint and returns its step; 0 and the first weights where none was saved yet."""
-    checkpoint.remove_unfinished(folder)
     saved = checkpoint.saved(folder)
     if not saved:
         return 0
     step, path = max(saved.items())
     about = checkpoint.read_about(path)
-    if (found := about.get("plan_sha256")) != plan.sha256:
+    if (found := about.get("plan_sha256")) != run.plan.sha256:
         raise ValueError(
-            f"{path} is a checkpoint of another run: its plan is {found}, expected {plan.sha256}; remove it"
+            f"{path} is a checkpoint of another run: its plan is {found}, expected {run.plan.sha256}; remove it"
         )
-    if about.get("settings") != settings:
+    if (recorded := about.get("settings")) != runs.as_json(run.settings):
         raise ValueError(
-            f"{runs.NAME} in {folder} has other settings than {path}: found {settings}, expected "
-            f"{about.get('settings')}; put them back, or start another run"
+            f"{runs.NAME} in {folder} has other settings than {path}: found {runs.as_json(run.settings)}, expected "
+            f"{recorded}; put them back, or start another run"
         )
-    checkpoint.load(path, decoder, adamw)
+    checkpoint.load(path, model, optimizers, world=world)
+    guard.set_state(about["guard"])
     return step
 
 
@@ -205,24 +231,8 @@ def make_deterministic(threads: int) -> None:
     """Asks torch for the same bits every time; an operation that cannot give them raises."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and nothing here reads such memory
     torch.set_num_threads(threads)
-
-
-@contextlib.contextmanager
-def interruption() -> Iterator[list[int]]:
-    """Yields a list that receives SIGINT or SIGTERM, so that the step at hand ends and is saved; a second one kills."""
-    received: list[int] = []
-
-    def receive(number: int, _: object) -> None:
-        received.append(number)
-        signal.signal(number, signal.SIG_DFL)
-
-    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a run is: its settings, corpus, plan and machine, in `run.json`, written before its first step."""
+"""What a run is: its settings, corpora, plan and machine, in `run.json`, written before its first step."""
 
 import contextlib
 import dataclasses
@@ -6,32 +6,32 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from curation import storage
 from trainers.plan import Plan
+from trainers.settings import Settings
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 NAME = "run.json"
+TOKENIZER = "tokenizer.json"  # a copy, so that what is trained can be used without the corpus
+TOMBSTONES = "tombstones.jsonl"  # a copy, so that one that is added later does not change the plan
 _LOCK = ".lock"
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """What decides the numbers of a run. A resumed run has the same ones, or it is another run."""
+class Source:
+    """One corpus of a run."""
 
-    steps: int  # the learning rate ends its cosine here, so a longer run differs from its first step on
-    size: str
-    sequence_length: int  # tokens
-    batch_rows: int  # rows of sequence_length in a step
-    micro_rows: int  # rows in one pass
-    learning_rate: float  # peak
-    warmup_steps: int
-    seed: int
-    validate_every: int  # steps
-    validation_rows: int  # 0: the whole split
-    device: str
-    threads: int  # sums on a CPU are split by thread, so another number rounds otherwise
+    path: str  # absolute
+    sha256: str  # of what a trainer reads
+    manifest_sha256: str
+    recipe: str  # its name
+    documents: int  # read in an epoch, repetitions counted
+    tokens: int  # the same
+    requested: float  # share of the tokens
+    achieved: float
+    repeats: float  # times the whole corpus
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,9 +39,10 @@ class Run:
     """The contents of `run.json`."""
 
     settings: Settings
-    corpus: str  # absolute path
-    manifest_sha256: str
+    sources: tuple[Source, ...]
     plan: Plan
+    vocab_size: int
+    end_of_text_id: int
     model: Mapping[str, Any]
     versions: Mapping[str, str]
     machine: Mapping[str, str]
@@ -56,6 +57,11 @@ class Run:
         with storage.publish(os.path.join(folder, NAME)) as path, open(path, "w", encoding="utf-8") as file:
             json.dump(described, file, indent=1)
             file.write("\n")
+
+
+def as_json(settings: Settings) -> dict[str, Any]:
+    """The settings as JSON gives them back, with lists for tuples."""
+    return dict(json.loads(json.dumps(dataclasses.asdict(settings))))
 
 
 def load(folder: str) -> Run:
@@ -75,21 +81,34 @@ def load(folder: str) -> Run:
         plan = Plan(**found.pop("plan"))
         if plan.sha256 != digest:
             raise ValueError("its plan is not the one of plan_sha256")
-        settings = Settings(**found.pop("settings"))
-        for field in dataclasses.fields(settings):
-            value, kind = getattr(settings, field.name), field.type
-            if not isinstance(value, (int, float) if kind is float else kind):  # type: ignore[arg-type]
-                raise ValueError(f"its {field.name} is {value!r}")
-        return Run(settings=settings, plan=plan, **found)
+        sources = tuple(_typed(Source, source) for source in found.pop("sources"))
+        return Run(settings=_typed(Settings, found.pop("settings")), sources=sources, plan=plan, **found)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} is not a run of this version ({error}); use the version that wrote it, or start another run"
         ) from None
 
 
+Record = TypeVar("Record", Settings, Source)
+
+
+def _typed(kind: type[Record], found: Mapping[str, Any]) -> Record:
+    """A record whose fields have the types that they should have; JSON has lists for tuples."""
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+    for name, expected in get_type_hints(kind).items():
+        value, origin = values[name], get_origin(expected)
+        if origin is Literal:
+            fits = value in get_args(expected)
+        else:
+            fits = isinstance(value, (int, float) if expected is float else origin or expected)
+        if not fits:
+            raise ValueError(f"its {name} is {value!r}")
+    return kind(**values)
+
+
 def is_unused(folder: str) -> bool:
     """Whether a new run may be written there: nothing is, but for what a killed start leaves."""
-    return all(name == _LOCK or name.startswith(".writing-") for name in os.listdir(folder))
+    return all(name in (_LOCK, TOKENIZER, TOMBSTONES) or name.startswith(".writing-") for name in os.listdir(folder))
 
 
 @contextlib.contextmanager

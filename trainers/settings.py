@@ -1,0 +1,45 @@
+"""What decides the numbers of a run."""
+
+import dataclasses
+
+from trainers.optimizer import Name as OptimizerName
+from trainers.parallel import Precision
+from trainers.schedule import Schedule
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The settings of a run. A resumed run has the same ones, or it is another run."""
+
+    # What is learned, and by what
+    objective: str
+    size: str
+    sequence_length: int  # tokens in a row
+    mask_rate: float  # share of the tokens that masked, replaced, spans and permuted choose
+    whole_words: bool
+    # What is read
+    weights: tuple[float, ...]  # of the corpora, in tokens; empty for one corpus
+    max_repeats: float  # times a document is read at most; 0: without end
+    repeat_by: str  # a column or signal; empty: every document once
+    order: str  # "row" or "document"
+    seed: int  # of weights, order and masks
+    # How it is learned
+    steps: int  # the schedule ends here, so a longer run differs from its first step on
+    batch_rows: int  # rows in a step, over all ranks and passes
+    micro_rows: int  # rows in one pass of one rank
+    optimizer: OptimizerName
+    learning_rate: float  # peak
+    warmup_steps: int
+    schedule: Schedule
+    weight_decay: float
+    max_skips: int  # steps in a row that the guard leaves out before it goes back; 0: the first one ends the run
+    spike_sigmas: float  # above the mean of recent losses; 0: any finite loss is learned from
+    # How it is computed
+    device: str
+    precision: Precision  # of products; weights are float32
+    attention: str
+    compile: bool
+    threads: int  # sums on a CPU are split by thread, so another number rounds otherwise
+    # How it is measured
+    validate_every: int  # steps
+    validation_rows: int  # 0: the whole split
