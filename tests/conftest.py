@@ -1,5 +1,6 @@
 """What several tests share: the sample crawl, curated once, and the process that extraction's children come from."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,9 @@ from pipelines import curate, extract
 # Timing decides no test: an example may take as long as a busy machine makes it.
 settings.register_profile("patient", settings.get_profile(settings.get_current_profile_name()), deadline=None)
 settings.load_profile("patient")
+
+# Tests run side by side, so each process has one core; torch's threads would spin while they wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SAMPLE = Path(__file__).parent / "sample_crawl"
 

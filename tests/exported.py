@@ -8,7 +8,7 @@ import torch
 
 from curation import tokens
 from tests import tiny_corpus
-from trainers import catalog, checkpoint, identity, optimizer, options
+from trainers import catalog, checkpoint, identity, optimizer, options, reading
 from trainers.admit import admit
 from trainers.models import sizes
 from trainers.models.sizes import Size
@@ -47,7 +47,7 @@ def made_run(folder, objective, *, recipes=("test",), size=TINY, **changes) -> s
             "seed": 5,
         }
         settings = options.resolve({**given, "device": "cpu", **changes}, corpora=len(corpora))
-        data = identity.data_of([admit(path) for path in corpora], settings)
+        data = reading.data_of([admit(path) for path in corpora], settings)
         run, path = identity.of(data, settings), f"{folder}/run"
         os.mkdir(path)
         run.write(path)

@@ -8,10 +8,12 @@ from trainers.models import attention, decoder
 from trainers.models.attention import attend, document_mask, documents
 from trainers.models.sizes import SIZES, Size
 from trainers.objectives.causal import Causal
-from trainers.objectives.objective import IGNORED, NOBODY, Batch
+from trainers.objectives.objective import Batch
+from trainers.row import IGNORED, NOBODY
 
 LENGTHS = [5, 1, 9, 4]  # of four documents in one row
 TINY = Size(layers=2, width=32, heads=4, key_value_heads=2, hidden=48, learning_rate=1e-3)
+FLEX = pytest.param("flex", marks=pytest.mark.slow)  # on a CPU it is plain Python, two seconds a call
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -98,7 +100,7 @@ def plainly(q, k, v, segments, *, causal):
 @torch.no_grad()
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("key_value_heads", [4, 2, 1])
-@pytest.mark.parametrize("implementation", ["dense", "per_document", "flex", "auto"])
+@pytest.mark.parametrize("implementation", ["dense", "per_document", FLEX, "auto"])
 def test_implementations_are_softmax_inside_documents(implementation, key_value_heads, causal):
     q, k, v = (tensor.detach() for tensor in qkv(key_value_heads=key_value_heads))
     for chosen in (slice(None), slice(1, 2)):  # rows of several documents, and rows of one
@@ -142,7 +144,7 @@ def test_gradients_agree_on_a_gpu(implementation, dtype, tolerance, causal):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("implementation", ["dense", "per_document", "flex"])
+@pytest.mark.parametrize("implementation", ["dense", "per_document", FLEX])
 def test_the_decoder_takes_any_implementation(implementation):
     inputs, segments, positions = packed()
     torch.testing.assert_close(
@@ -150,6 +152,7 @@ def test_the_decoder_takes_any_implementation(implementation):
     )
 
 
+@pytest.mark.slow
 def test_a_compiled_block_is_not_compiled_anew_for_other_documents():
     torch.compiler.reset()
     counter = CompileCounterWithBackend("eager")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainers import checkpoint, optimizer
+from trainers import checkpoint, checkpoints, optimizer
 from trainers.models import decoder
 from trainers.models.sizes import Size
 
@@ -79,10 +79,10 @@ def test_the_newest_are_kept_and_some_for_good(tmp_path):
         save(tmp_path, step, seed=1, keep=2)
     folder = tmp_path / "checkpoints"
     assert sorted(os.listdir(folder)) == ["step-00000010", "step-00000100"]
-    assert checkpoint.saved(str(tmp_path)) == {10: f"{folder}/step-00000010", 100: f"{folder}/step-00000100"}
+    assert checkpoints.saved(str(tmp_path)) == {10: f"{folder}/step-00000010", 100: f"{folder}/step-00000100"}
     for step in (110, 113, 200, 201):
         save(tmp_path, step, seed=1, keep=1, keep_every=100)
-    assert list(checkpoint.saved(str(tmp_path))) == [100, 200, 201]
+    assert list(checkpoints.saved(str(tmp_path))) == [100, 200, 201]
 
 
 def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, monkeypatch):
@@ -93,7 +93,7 @@ def test_training_goes_on_while_a_checkpoint_is_written(tmp_path, monkeypatch):
     rename = os.rename
     monkeypatch.setattr(os, "rename", lambda *names: written.wait() and rename(*names))
     path = saver.save(3, {})
-    assert not checkpoint.saved(str(tmp_path))
+    assert not checkpoints.saved(str(tmp_path))
     for parameter in model.parameters():
         nn.init.zeros_(parameter)
     written.set()
@@ -147,7 +147,7 @@ def kill_at_all_moments(run):
         shutil.copytree(f"{run}/before", f"{run}/now")
         killed = save_and_be_killed(f"{run}/now", moment)
         tried += killed
-        left = checkpoint.saved(f"{run}/now")
+        left = checkpoints.saved(f"{run}/now")
         newest = max(left)
         steps.append(newest)
         for step, path in left.items():

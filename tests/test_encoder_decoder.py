@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from trainers.models import encoder_decoder
 from trainers.models.sizes import Size
-from trainers.objectives.objective import NOBODY
+from trainers.row import NOBODY
 
 VOCABULARY = 50
 SIZE = Size(layers=2, width=32, heads=4, key_value_heads=4, hidden=48, learning_rate=1e-3, tied=False)
@@ -56,6 +56,7 @@ def packed(pieces, padding):
     return row, torch.cat([*numbers, torch.full((1, padding), NOBODY)], dim=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lengths", [(7, 5), (1, 1), (200, 160)])  # the last beyond the farthest bucket
 @torch.no_grad()
 def test_equals_transformers(model, reference, lengths):
@@ -66,6 +67,7 @@ def test_equals_transformers(model, reference, lengths):
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_a_packed_row_equals_each_document_alone(model, reference):
     sources = [tokens(length, seed=length) for length in (9, 30, 2)]

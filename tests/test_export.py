@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from curation import storage
 from curation import tokens as corpus_tokens
 from tests.exported import DOCUMENTS, LENGTH, MODELS, TINY, made_corpus, made_run, tokenizer_of
-from trainers import checkpoint, export, model_card, options, pretrain, text_tokenizer, tombstones, trained
+from trainers import checkpoints, export, model_card, options, pretrain, text_tokenizer, tombstones, trained
 from trainers import run as runs
 from trainers.log import Log
 from trainers.models.sizes import SIZES
@@ -208,7 +208,7 @@ def test_the_card_of_a_step_has_the_figures_up_to_it(tmp_path):
 
 def save(run, step):
     """The weights of step 0 as those of another step."""
-    first = checkpoint.saved(run)[0]
+    first = checkpoints.saved(run)[0]
     shutil.copytree(first, first.replace("00000000", f"{step:08}"))
 
 

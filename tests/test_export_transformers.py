@@ -10,7 +10,7 @@ from tests.exported import DOCUMENTS, LENGTH, MODELS, TINY, made_run, tokenizer_
 from trainers import answers, export, trained
 from trainers.decoding import Decoding
 from trainers.models.sizes import SIZES, Size
-from trainers.objectives.objective import NOBODY
+from trainers.row import NOBODY
 
 pytestmark = pytest.mark.slow  # importing transformers takes seconds
 AUTO = {

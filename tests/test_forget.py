@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.tiny_corpus import encode, texts, write_corpus
 from tests.tiny_splits import documents, split_of
-from trainers import forget, identity, lookup, options, tombstones
+from trainers import forget, identity, lookup, options, reading, tombstones
 from trainers.admit import admit
 from trainers.tombstones import Tombstone
 
@@ -24,7 +24,7 @@ HOSTS = st.lists(LABELS, min_size=1, max_size=3).map(".".join)
 def run(tmp_path):
     """A run with checkpoints, as far as their names say."""
     corpus = admit(write_corpus(tmp_path / "corpus", [DOCUMENTS[:20], DOCUMENTS[20:]], [texts(3, seed=1)]))
-    data = identity.data_of([corpus], settings_of())
+    data = reading.data_of([corpus], settings_of())
     for step in (2, 4, 6):
         os.makedirs(tmp_path / f"run/checkpoints/step-{step:08d}")
     identity.of(data, settings_of()).write(f"{tmp_path}/run")
@@ -69,7 +69,7 @@ def test_a_host_is_forgotten(run, tmp_path, capsys):
     assert entries[0] == Tombstone("train0.warc.gz@0", "asked", "2026-03-31")
     assert entries[-1].id == "validation0.warc.gz@2"
     with pytest.raises(ValueError, match="has only documents that are to be forgotten"):
-        identity.data_of([admit(corpus)], settings_of())
+        reading.data_of([admit(corpus)], settings_of())
 
 
 def test_steps_and_checkpoints_that_read_a_document_are_listed(run, tmp_path, capsys):
@@ -104,7 +104,7 @@ def test_the_next_plan_leaves_them_out_and_the_run_keeps_its_own(run, tmp_path, 
     assert (first["documents"], first["new_tombstones"]) == (2, 2)
     assert line["steps"] == steps_reading(run, numbers)
 
-    after = identity.data_of([admit(corpus)], settings_of())
+    after = reading.data_of([admit(corpus)], settings_of())
     assert after.stream.documents.tolist() == [i for i in range(30) if i not in numbers]
     assert after.plan.stream_sha256 != run.plan.stream_sha256
     assert after.stream.num_tokens == run.stream.num_tokens - sum(len(encode(DOCUMENTS[i])) for i in numbers)

@@ -17,7 +17,7 @@ from trainers.decoding import Decoding
 from trainers.models import decoder, encoder, encoder_decoder, replaced, word_vectors
 from trainers.models.sizes import Size
 from trainers.objectives.causal import Causal
-from trainers.objectives.objective import Row
+from trainers.row import Row
 
 TINY = Size(layers=2, width=32, heads=4, key_value_heads=4, hidden=48, learning_rate=1e-3)
 MARKS = ["<extra_id_1>", "<extra_id_0>", "<mask>"]
@@ -213,6 +213,7 @@ def test_samples_are_repeated_by_the_seed(trained_by):
     assert answer(trained, "a page", seed=3, samples=2, number=1) != first
 
 
+@pytest.mark.slow
 def test_a_trained_decoder_goes_on_as_it_was_taught(trained_by):
     """One sentence, forty steps."""
     trained = trained_by("causal")

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from trainers import ledger
 from trainers.ledger import DocumentLosses, Ledger
-from trainers.objectives.objective import IGNORED, NOBODY, Batch, Row
+from trainers.objectives.objective import Batch
+from trainers.row import IGNORED, NOBODY, Row
 
 
 def made_batch(generator, *, num_rows, length, num_documents):

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from trainers.models import encoder
 from trainers.models.sizes import Size
 from trainers.objectives.masked import Masked
-from trainers.objectives.objective import IGNORED, NOBODY, Row
 from trainers.objectives.randomness import generator
+from trainers.row import IGNORED, NOBODY, Row
 from trainers.specials import Specials
 
 VOCABULARY = 40
@@ -217,6 +217,7 @@ def repeated(count, *, seed):
     return [row([[int(a)] * (LENGTH // 2), [int(b)] * (LENGTH // 2)], number=i) for i, (a, b) in enumerate(said)]
 
 
+@pytest.mark.slow
 def test_a_tiny_model_learns():
     model = encoder.build(TINY, vocab_size=VOCABULARY, sequence_length=LENGTH, seed=1)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)

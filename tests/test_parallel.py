@@ -12,11 +12,11 @@ import torch
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.nn import functional
 
-from trainers import catalog, checkpoint, loop, optimizer, parallel
+from trainers import catalog, checkpoint, checkpoints, loop, optimizer, parallel
 from trainers.guard import Guard
 from trainers.models import decoder
 from trainers.models.sizes import Size
-from trainers.objectives.objective import Row
+from trainers.row import Row
 from trainers.specials import Specials
 
 WIDER = Size(layers=2, width=32, heads=4, key_value_heads=4, hidden=48, learning_rate=1e-3)
@@ -92,7 +92,7 @@ def work(folder):
     for source in ("alone", "ddp-adamw", "fsdp-adamw"):
         for strategy in ("ddp", "fsdp"):
             model, steps = made(world, strategy=strategy)
-            checkpoint.load(checkpoint.saved(f"{folder}/{source}")[SAVED], model, steps, world=world)
+            checkpoint.load(checkpoints.saved(f"{folder}/{source}")[SAVED], model, steps, world=world)
             told[f"{strategy} from {source}"] = take(model, steps, world, first=SAVED + 1, last=STEPS)
     model, steps = made(world, strategy="fsdp", checkpoint_activations=True)
     told["recomputed"] = take(model, steps, world, first=1, last=STEPS)
@@ -235,7 +235,7 @@ def test_a_checkpoint_goes_on_with_any_ranks(alone, ranks, source):
             assert found == ranks[0][source][SAVED:]
     with one_thread():
         model, steps = made(parallel.ALONE)
-        path = checkpoint.saved(f"{folder}/{source}")[SAVED]
+        path = checkpoints.saved(f"{folder}/{source}")[SAVED]
         checkpoint.load(path, model, steps)
         found = torch.tensor(take(model, steps, parallel.ALONE, first=SAVED + 1, last=STEPS))
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from trainers.models import two_stream
 from trainers.models.sizes import Size
-from trainers.objectives.objective import IGNORED, NOBODY, Row
 from trainers.objectives.permuted import Permuted, order, word_starts
+from trainers.row import IGNORED, NOBODY, Row
 from trainers.specials import Specials
 
 END, VOCABULARY = 0, 400
@@ -174,6 +174,7 @@ def test_what_cannot_be_meant_is_said_when_the_objective_is_built():
         permuted(rate=0)
 
 
+@pytest.mark.slow
 def test_a_small_model_learns_to_count():
     """Documents count up by one from anywhere, so every token follows from any other and the distance to it."""
     rng = np.random.default_rng(1)

@@ -11,9 +11,9 @@ from tests.tiny_splits import of_lengths, split_of
 from trainers.admit import admit
 from trainers.batches import Loader, Rows, prefetched
 from trainers.objectives.causal import Causal
-from trainers.objectives.objective import IGNORED, NOBODY
 from trainers.permutation import Permutation
 from trainers.plan import Plan, of_rank
+from trainers.row import IGNORED, NOBODY
 from trainers.stream import Stream
 
 DOCUMENTS = texts(23)
@@ -59,6 +59,7 @@ def test_permutation_stays_the_same_between_versions():
     assert Permutation(10, "0/0")(np.arange(10)).tolist() == [9, 4, 8, 1, 7, 3, 5, 0, 2, 6]
 
 
+@pytest.mark.slow
 @given(
     shards=st.lists(st.lists(st.integers(1, 60), max_size=7), min_size=1, max_size=3).filter(any),
     sequence_length=st.integers(1, 50),

@@ -24,6 +24,7 @@ def run_of(folder, *, steps, **more):
     return str(folder)
 
 
+@pytest.mark.slow
 def test_an_svg_is_the_same_every_time(run, tmp_path):
     assert plot.write(run) == f"{run}/loss.svg"
     again = plot.write(run, path=str(tmp_path / "again.svg"))

@@ -15,7 +15,7 @@ import torch
 from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
 
 from tests.tiny_corpus import END_OF_TEXT, VOCAB_SIZE, encode, texts, write_corpus
-from trainers import batches, checkpoint, follow, loop, optimizer, options, parallel, pretrain, report, validation
+from trainers import batches, checkpoints, loop, optimizer, options, parallel, pretrain, report, validation
 from trainers import run as runs
 from trainers.admit import admit
 from trainers.guard import Guard
@@ -121,7 +121,7 @@ def test_a_killed_run_resumes_to_the_same(corpus, whole, tmp_path):
         time.sleep(0.002)
     process.kill()
     assert process.wait() == -signal.SIGKILL
-    lost = max(checkpoint.saved(run)) + 1
+    lost = max(checkpoints.saved(run)) + 1
     with open(f"{run}/log.jsonl", "a") as file:  # a step that will be taken again, and a line that the kill cut short
         file.write(f'{{"kind": "step", "step": {lost}}}\n{{"kind": "step", "st')
     assert pretrain.main(["--output", run, "--resume", "--checkpoint-every", "7"]) == 0
@@ -210,7 +210,8 @@ def test_a_part_of_the_validation_split_is_whole_documents(corpus):
         assert chosen.rows.num_tokens == sum(lengths[:fit])
         assert chosen.num_bytes == sum(lengths[:fit]) - fit
     needed = -(-lengths[0] // 2)
-    with pytest.raises(ValueError, match=rf"--validation-rows 1 holds no whole document: .* takes {needed} rows of 2; "):
+    message = rf"--validation-rows 1 holds no whole document: .* takes {needed} rows of 2; "
+    with pytest.raises(ValueError, match=message):
         validation.choose([admitted], sequence_length=2, max_rows=1)
 
 
@@ -325,8 +326,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(corpus, tmp_path, capsys):
         capsys,
         ["--corpus", corpus, "--output", run, *FLAGS, "--learning-rate", "1e30"],
         "the gradient norm of step 4 is nan, bad step number 3 in a row, and no earlier checkpoint is there to go back "
-        f"to; see what it read with `python -m trainers.trace --run {run} --step 4`, then start another run with a lower "
-        "--learning-rate",
+        f"to; see what it read with `python -m trainers.trace --run {run} --step 4`, then start another run with a "
+        "lower --learning-rate",
     )
     with open(f"{run}/spikes/step-00000002.jsonl") as file:
         assert json.loads(next(file))["reason"] == "the gradient norm of step 2 is nan"
@@ -363,6 +364,7 @@ def test_a_full_disk_leaves_no_half_checkpoint(corpus, tmp_path):
     assert 6 <= len(taken) <= 12  # it is written behind, and looked at before the next one
 
 
+@pytest.mark.slow
 def test_settings_edited_behind_its_back_are_refused(corpus, tmp_path, capsys):
     run = tmp_path / "run"
     assert pretrain.main(["--corpus", corpus, "--output", str(run), *FLAGS, "--stop-after", "2"]) == 0

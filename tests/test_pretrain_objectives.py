@@ -11,7 +11,7 @@ import torch
 from tests.exported import TINY, made_corpus
 from tests.test_pretrain import log
 from tests.tiny_corpus import texts, write_corpus
-from trainers import checkpoint, ledger, pretrain, trace
+from trainers import checkpoints, ledger, pretrain, trace
 from trainers import run as runs
 from trainers.catalog import OBJECTIVES
 from trainers.models import sizes
@@ -35,6 +35,7 @@ def state(run):
     return load(run).model.state_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_a_resumed_run_of_any_objective_equals_an_uninterrupted_one(objective, corpus, tmp_path):
     whole, halves = f"{tmp_path}/whole", f"{tmp_path}/halves"
@@ -122,4 +123,4 @@ sys.exit(pretrain.main(sys.argv[1:]))
     for row in together.to_pylist():
         assert row["targets_sum"] == expected[row["step"], row["occurrence"]]["targets"]
         assert row["loss_sum"] == pytest.approx(expected[row["step"], row["occurrence"]]["loss"], rel=1e-4)
-    assert max(checkpoint.saved(ranks)) == 6
+    assert max(checkpoints.saved(ranks)) == 6

@@ -9,8 +9,8 @@ from tests.test_masked import LENGTH, MASK, SPECIALS, VOCABULARY, made_rows, rep
 from trainers.models import replaced as models
 from trainers.models.categorical import BITS, draw
 from trainers.models.sizes import Size
-from trainers.objectives.objective import IGNORED, NOBODY
 from trainers.objectives.replaced import Replaced
+from trainers.row import IGNORED, NOBODY
 
 REPLACED = Replaced(seed=5, specials=SPECIALS, vocab_size=VOCABULARY, sequence_length=LENGTH)
 TINY = Size(layers=2, width=32, heads=4, key_value_heads=4, hidden=48, learning_rate=1e-3)
@@ -192,6 +192,7 @@ def means(both, batch):
     return {term: values.sum() / batch.num_targets[term] for term, values in REPLACED.losses(both, batch).items()}
 
 
+@pytest.mark.slow
 def test_tiny_models_learn():
     both = model()
     held_out = REPLACED.batch(repeated(100, seed=1000))

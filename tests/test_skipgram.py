@@ -8,9 +8,9 @@ from hypothesis import given, settings
 
 from trainers.models import word_vectors
 from trainers.models.sizes import Size
-from trainers.objectives.objective import IGNORED, NOBODY, Row
 from trainers.objectives.randomness import generator
 from trainers.objectives.skipgram import TERM, ContinuousBagOfWords, SkipGram, Windows
+from trainers.row import IGNORED, NOBODY, Row
 
 END_OF_TEXT = 0
 VOCAB_SIZE = 40

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from trainers.models import encoder_decoder
 from trainers.models.sizes import Size
-from trainers.objectives.objective import IGNORED, NOBODY, Row
 from trainers.objectives.randomness import generator
 from trainers.objectives.spans import Spans, amounts, raw_length, segmentation
+from trainers.row import IGNORED, NOBODY, Row
 from trainers.specials import Specials
 
 END, SENTINELS, VOCABULARY = 0, tuple(range(99, 69, -1)), 100
@@ -201,6 +201,7 @@ def test_what_cannot_be_meant_is_said_when_the_objective_is_built():
         spans(mean_length=0)
 
 
+@pytest.mark.slow
 def test_a_small_model_learns_what_is_missing_from_a_count():
     """Documents count up by one from anywhere, so all but the lengths of spans can be known."""
     rng = np.random.default_rng(1)

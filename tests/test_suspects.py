@@ -10,7 +10,7 @@ from torch import nn
 
 from curation import urls
 from tests.tiny_corpus import END_OF_TEXT, VOCAB_SIZE, write_corpus
-from trainers import identity, ledger, pages, scores, suspects
+from trainers import identity, ledger, pages, reading, scores, suspects
 from trainers.admit import admit
 from trainers.batches import Rows
 from trainers.ledger import SCHEMA, Ledger
@@ -51,7 +51,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("suspects")
     corpus = admit(write_corpus(folder / "corpus", [DOCUMENTS[:50], DOCUMENTS[50:]]))
     chosen = resolve({"steps": 80, "sequence_length": 64, "batch_rows": 8, "seed": 0})
-    data = identity.data_of([corpus], chosen)
+    data = reading.data_of([corpus], chosen)
     (folder / "run").mkdir()
     identity.of(data, chosen).write(str(folder / "run"))
 

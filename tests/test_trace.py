@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tiny_corpus import encode, texts, write_corpus
-from trainers import dossier, identity, sights, table, trace
+from trainers import dossier, identity, reading, sights, table, trace
 from trainers.admit import admit
 from trainers.ledger import DocumentLosses, Ledger
 from trainers.options import resolve
@@ -28,7 +28,7 @@ def run(tmp_path_factory):
 
 def make_run(folder, *corpora, **changes):
     chosen = resolve({**SETTINGS, **changes})
-    data = identity.data_of([admit(corpus) for corpus in corpora], chosen)
+    data = reading.data_of([admit(corpus) for corpus in corpora], chosen)
     (folder / "run").mkdir()
     identity.of(data, chosen).write(str(folder / "run"))
     return data

@@ -7,7 +7,7 @@ import torch
 
 from trainers.models import two_stream
 from trainers.models.sizes import Size
-from trainers.objectives.objective import NOBODY
+from trainers.row import NOBODY
 
 VOCABULARY = 50
 SIZE = Size(layers=3, width=32, heads=4, key_value_heads=4, hidden=48, learning_rate=1e-3)
@@ -74,6 +74,7 @@ def expected_logits(reference, inputs, ranks, predicted):
     return reference(input_ids=inputs, perm_mask=hidden, target_mapping=mapping).logits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("length", "order"), [(12, [7, 2, 3, 11]), (2, [1]), (2, [0]), (40, [5, 39, 0, 12, 13, 14, 22, 21])]
 )
@@ -86,6 +87,7 @@ def test_equals_transformers(model, reference, length, order):
     torch.testing.assert_close(found, expected_logits(reference, inputs, ranks, predicted), rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_the_content_stream_equals_transformers(model, reference):
     inputs = tokens(20, seed=5)
@@ -94,6 +96,7 @@ def test_the_content_stream_equals_transformers(model, reference):
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_a_packed_row_equals_each_document_alone(model, reference):
     lengths, orders = (9, 30, 2), ([4, 1], [20, 3, 7, 8, 29], [0])

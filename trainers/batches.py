@@ -9,8 +9,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from trainers.objectives.objective import Batch, Objective, Row
+from trainers.objectives.objective import Batch, Objective
 from trainers.plan import Plan, of_rank
+from trainers.row import Row
 from trainers.stream import Stream
 
 Made = TypeVar("Made")

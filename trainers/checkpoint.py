@@ -21,22 +21,13 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
 
 from curation import manifest as manifests
+from trainers.checkpoints import FOLDER, saved, step_of
 from trainers.optimizer import Optimizers
 from trainers.parallel import ALONE, World, gather_all
 
-FOLDER = "checkpoints"
 ABOUT = "about.json"
 _TEMPORARY = ".writing-"  # prefix of checkpoints that are not whole
-_NAME = re.compile(r"step-(\d{8,})")
 T = TypeVar("T")
-
-
-def saved(run: str) -> dict[int, str]:
-    """The whole checkpoints of a run by step, oldest first."""
-    folder = os.path.join(run, FOLDER)
-    names = os.listdir(folder) if os.path.isdir(folder) else []
-    found = {int(match[1]): os.path.join(folder, name) for name in names if (match := _NAME.fullmatch(name))}
-    return dict(sorted(found.items()))
 
 
 class Saver:
@@ -225,7 +216,7 @@ def _discard(path: str) -> None:
 
 def _without(path: str) -> str:
     folder, name = os.path.split(path)
-    step = int(match[1]) if (match := _NAME.fullmatch(name)) else 0
+    step = step_of(name) or 0
     older = [other for other in saved(os.path.dirname(folder)) if other < step]
     then = f"step {older[-1]}" if older else "the beginning"
     return f"remove that folder and run --resume again to continue from {then}"

@@ -7,12 +7,13 @@ import signal
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
-from trainers import checkpoint, dossier, ledger, loop, parallel, report, schedule, scores, validation
+from trainers import checkpoint, checkpoints, dossier, ledger, loop, parallel, report, schedule, scores, validation
 from trainers.batches import Loader, prefetched
-from trainers.identity import Data
 from trainers.log import Log
 from trainers.meter import Meter
-from trainers.objectives.objective import Batch, Row
+from trainers.objectives.objective import Batch
+from trainers.reading import Data
+from trainers.row import Row
 from trainers.run import Run
 
 _NEAR = 100  # steps whose losses those of a bad step are compared with
@@ -134,10 +135,10 @@ class Follower:
         """Puts the last good checkpoint in place, and returns the step after which the run goes on."""
         folder, guard = self.habits.folder, self.trainee.guard
         self.saver.wait()
-        older = [saved for saved in checkpoint.saved(folder) if saved < step.verdict.before]
+        older = [saved for saved in checkpoints.saved(folder) if saved < step.verdict.before]
         if not older:
             raise DivergedError(step.step, f"{step.verdict.reason}, and no earlier checkpoint is there to go back to")
-        path = checkpoint.saved(folder)[older[-1]]
+        path = checkpoints.saved(folder)[older[-1]]
         checkpoint.load(path, self.trainee.model, self.trainee.optimizer, world=self.trainee.world)
         losses.rewind(older[-1])  # what later weights made of their documents is gone with them
         guard.restored(step.step, to=older[-1], state=checkpoint.read_about(path)["guard"])
@@ -158,7 +159,7 @@ class Follower:
         if last or stop:
             self.saver.wait()
         if last and self.leads:
-            path = checkpoint.saved(folder)[step]
+            path = checkpoints.saved(folder)[step]
             print(f"finished: {settings.steps} steps; the weights are in {path}")
         elif stop and self.leads:
             print(f"stopped after step {step}: continue with --output {shlex.quote(folder)} --resume")

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from trainers import checkpoint, identity, lookup, sights, tombstones
+from trainers import checkpoints, lookup, reading, sights, tombstones
 from trainers import run as runs
 from trainers.admit import Corpus, admit
 from trainers.corpus import Split
@@ -64,7 +64,7 @@ def affected(folder: str, stream: Stream, plan: Plan, *, wanted: Wanted, num_ste
     found = sights.of_occurrences(stream, plan, np.sort(np.concatenate(occurrences)), num_steps=num_steps)
     read = np.unique(found.occurrences)
     steps = np.unique(found.steps)
-    saved = checkpoint.saved(folder)
+    saved = checkpoints.saved(folder)
     clean = [path for step, path in saved.items() if not len(steps) or step < steps[0]]
     return Affected(
         run=folder,
@@ -104,7 +104,7 @@ def forget(args: argparse.Namespace) -> Iterable[dict[str, Any]]:
         added = tombstones.add(corpus.path, [Tombstone(name, args.reason, day) for name in ids])
         yield {"corpus": corpus.path, "documents": len(ids), "new_tombstones": added}
     for folder, run in read.items():
-        data = identity.data_of_run(run, folder, _paths(run, corpora))
+        data = reading.data_of_run(run, folder, _paths(run, corpora))
         yield dataclasses.asdict(
             affected(folder, data.stream, data.plan, wanted=wanted, num_steps=run.settings.steps),
         )

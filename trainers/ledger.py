@@ -9,14 +9,19 @@ import dataclasses
 import os
 import re
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 
 from curation import storage
-from trainers.objectives.objective import IGNORED, NOBODY, Batch, Row
+from trainers.row import IGNORED, NOBODY, Row
+
+if TYPE_CHECKING:  # whoever only reads a ledger has no need to wait for torch
+    import torch
+
+    from trainers.objectives.objective import Batch
 
 FOLDER = "ledger"
 SCHEMA = pa.schema(
@@ -42,7 +47,7 @@ class DocumentLosses:
 
 
 def document_losses(
-    losses: torch.Tensor, targets: torch.Tensor, owners: torch.Tensor, documents: Sequence[np.ndarray]
+    losses: "torch.Tensor", targets: "torch.Tensor", owners: "torch.Tensor", documents: Sequence[np.ndarray]
 ) -> DocumentLosses:
     """The sums of losses float32 (B, N) by document, from targets and owners (B, N) and the documents of each row.
 
@@ -63,7 +68,7 @@ def document_losses(
     return DocumentLosses(occurrences=found[totals > 0], targets=totals[totals > 0], losses=nats[totals > 0])
 
 
-def by_document(rows: Sequence[Row], batch: Batch, losses: Mapping[str, torch.Tensor]) -> dict[str, DocumentLosses]:
+def by_document(rows: Sequence[Row], batch: "Batch", losses: "Mapping[str, torch.Tensor]") -> dict[str, DocumentLosses]:
     """Each term's losses (B, N) of a batch of these rows, by document; only the losses may be on a device."""
     documents = [row.documents for row in rows]
     return {

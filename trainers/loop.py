@@ -9,8 +9,10 @@ from torch import nn
 
 from trainers import parallel
 from trainers.guard import Guard, Verdict
-from trainers.objectives.objective import Batch, Objective, Row
+from trainers.objectives.objective import Batch, Objective
 from trainers.optimizer import Optimizers
+from trainers.row import Row
+from trainers.settings import Precision
 
 MAX_GRADIENT_NORM = 1.0
 
@@ -49,7 +51,7 @@ class Trainee:
     objective: Objective
     guard: Guard
     world: parallel.World
-    precision: parallel.Precision
+    precision: Precision
 
 
 def train(

@@ -1,14 +1,14 @@
 """The optimizers, and which of a model's parameters are shrunk by weight decay."""
 
 import dataclasses
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import nn
 
 from trainers.parallel import blocks
+from trainers.settings import OptimizerName as Name
 
-Name = Literal["adamw", "muon", "sgd"]
 NAMES: tuple[Name, ...] = get_args(Name)
 BETAS = (0.9, 0.95)
 WEIGHT_DECAY = 0.1

@@ -19,8 +19,9 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
+from trainers.settings import Precision
+
 Strategy = Literal["none", "ddp", "fsdp"]
-Precision = Literal["float32", "bfloat16"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 T = TypeVar("T")

@@ -23,6 +23,7 @@ import torch
 from trainers import (
     catalog,
     checkpoint,
+    checkpoints,
     follow,
     identity,
     meter,
@@ -30,6 +31,7 @@ from trainers import (
     options,
     parallel,
     plot,
+    reading,
     report,
     tensorboard,
     tombstones,
@@ -39,9 +41,9 @@ from trainers import run as runs
 from trainers.admit import admit
 from trainers.batches import Loader, Rows, counted
 from trainers.guard import Guard
-from trainers.identity import Data
 from trainers.loop import Trainee
 from trainers.objectives.objective import Objective
+from trainers.reading import Data
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,9 +92,9 @@ def pretrain(args: argparse.Namespace, given: Mapping[str, Any]) -> int:
     # One rank reads every byte of the shards, which is enough to trust them.
     leads = world.rank == 0
     if recorded:
-        data = identity.data_of_run(recorded, folder, args.corpus or (), contents=leads)
+        data = reading.data_of_run(recorded, folder, args.corpus or (), contents=leads)
     else:
-        data = identity.data_of([admit(path, contents=leads) for path in args.corpus], settings)
+        data = reading.data_of([admit(path, contents=leads) for path in args.corpus], settings)
     run = identity.of(data, settings)
     work = prepare(run, data)
     with runs.exclusive(folder) if leads else contextlib.nullcontext():
@@ -208,7 +210,7 @@ def restore(
     world: parallel.World,
 ) -> int:
     """Loads the newest checkpoint and returns its step; 0 and the first weights where none was saved yet."""
-    saved = checkpoint.saved(folder)
+    saved = checkpoints.saved(folder)
     if not saved:
         return 0
     step, path = max(saved.items())
@@ -231,7 +233,8 @@ def make_deterministic(threads: int) -> None:
     """Asks torch for the same bits every time; an operation that cannot give them raises."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and nothing here reads such memory
+    # Filling memory that nothing reads costs time; torch has the switch without a type.
+    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
     torch.set_num_threads(threads)
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import nn
 
-from trainers.identity import Data
 from trainers.loop import Step
 from trainers.meter import Measured
+from trainers.reading import Data
 from trainers.run import Run
 from trainers.validation import Score, Validation
 

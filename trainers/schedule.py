@@ -1,9 +1,10 @@
 """The learning rate of each step."""
 
 import math
-from typing import Literal, get_args
+from typing import get_args
 
-Schedule = Literal["cosine", "wsd", "linear"]
+from trainers.settings import Schedule
+
 SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
 
 

@@ -1,10 +1,11 @@
 """What decides the numbers of a run."""
 
 import dataclasses
+from typing import Literal
 
-from trainers.optimizer import Name as OptimizerName
-from trainers.parallel import Precision
-from trainers.schedule import Schedule
+OptimizerName = Literal["adamw", "muon", "sgd"]
+Precision = Literal["float32", "bfloat16"]
+Schedule = Literal["cosine", "wsd", "linear"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,14 +8,12 @@ import dataclasses
 import functools
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from trainers.corpus import Split
-
-if TYPE_CHECKING:
-    from trainers.objectives.objective import Row
+from trainers.row import Row
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -99,10 +97,8 @@ class Stream:
         edges[0], edges[-1] = start, stop
         return np.arange(first, last + 1), edges
 
-    def row(self, *, epoch: int, number: int, start: int, stop: int, end_of_text_id: int) -> "Row":
+    def row(self, *, epoch: int, number: int, start: int, stop: int, end_of_text_id: int) -> Row:
         """The tokens [start, stop) as row `number` of a plan."""
-        from trainers.objectives.objective import Row  # it brings torch, which takes a second and trace does not need
-
         occurrences, edges = self.spans(start, stop)
         inside = int(self.starts[occurrences[0]]) < start  # so the token before is of the same document
         tokens = self.tokens(start - inside, stop)

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainers import checkpoint, identity, ledger, pages, scores, sights
+from trainers import checkpoints, ledger, pages, reading, scores, sights
 from trainers import run as runs
 from trainers.dossier import dossier
 from trainers.ledger import DocumentLosses
@@ -41,13 +41,13 @@ class Reading:
     @property
     def checkpoints(self) -> np.ndarray:
         """The steps of the checkpoints that are there, int64[n], ascending."""
-        return np.array(list(checkpoint.saved(self.folder)), np.int64)
+        return np.array(list(checkpoints.saved(self.folder)), np.int64)
 
 
 def reading_of(folder: str, corpora: Sequence[str] = ()) -> Reading:
     """The run in a folder; `corpora` are where its corpora are, if not where it found them. ValueError, see `run`."""
     run = runs.load(folder)
-    data = identity.data_of_run(run, folder, corpora)
+    data = reading.data_of_run(run, folder, corpora)
     paths = tuple(corpus.path for corpus in data.corpora)
     return Reading(folder=folder, stream=data.stream, plan=data.plan, num_steps=run.settings.steps, corpora=paths)
 

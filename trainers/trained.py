@@ -5,7 +5,7 @@ import os
 
 from torch import nn
 
-from trainers import catalog, checkpoint, specials
+from trainers import catalog, checkpoint, checkpoints, specials
 from trainers import run as runs
 
 
@@ -23,7 +23,7 @@ class Trained:
 def load(folder: str, *, step: int | None = None, device: str = "cpu") -> Trained:
     """The model of a step of a run, of its newest checkpoint where none is given; ValueError where there is none."""
     run = runs.load(folder)
-    saved = checkpoint.saved(folder)
+    saved = checkpoints.saved(folder)
     if not saved:
         raise ValueError(f"{folder} has no checkpoint yet; let trainers.pretrain reach its first one")
     if step is not None and step not in saved:

@@ -17,6 +17,7 @@ from trainers.admit import Corpus
 from trainers.batches import Rows
 from trainers.objectives.causal import Causal
 from trainers.objectives.objective import Objective
+from trainers.settings import Precision
 from trainers.stream import Stream
 
 
@@ -88,7 +89,7 @@ def evaluate(
     validation: Validation,
     *,
     world: parallel.World,
-    precision: parallel.Precision,
+    precision: Precision,
     micro_rows: int,
 ) -> Score:
     """Scores every row once, each rank its part; a causal score is over ln 2 and the bytes of the text.

@@ -182,7 +182,7 @@ class MaskedModel(nn.Module):
         """
         x = self.states(inputs, segments, positions)
         if predicted is not None:
-            x = at(x, predicted)
+            x = x[torch.arange(len(x), device=x.device)[:, None], predicted.clamp(min=0)]  # (B, N, C)
         logits: torch.Tensor = self.cls["predictions"](x, self.bert.words)
         return logits
 
@@ -190,11 +190,6 @@ class MaskedModel(nn.Module):
         """int (B, T) each -> (B, T, C): what a task of its own puts a head on."""
         x: torch.Tensor = self.bert(inputs, segments, positions)
         return x
-
-
-def at(x: torch.Tensor, predicted: torch.Tensor) -> torch.Tensor:
-    """The states (B, T, C) at the positions `predicted`, int (B, N), as (B, N, C); anything at positions below 0."""
-    return x[torch.arange(len(x), device=x.device)[:, None], predicted.clamp(min=0)]
 
 
 def initialize(model: nn.Module, seed: int) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from trainers.models.categorical import draw
-from trainers.models.encoder import Embeddings, Encoder, Transform, at, initialize, settings
+from trainers.models.encoder import Embeddings, Encoder, Transform, initialize, settings
 from trainers.models.sizes import Size
 
 GENERATOR_SHARE = 0.25  # of the discriminator's width and heads
@@ -57,7 +57,7 @@ class Generator(nn.Module):
         """int (B, T) each -> logits (B, T, V); with `predicted` int (B, N), the logits (B, N, V) of these positions."""
         x = self.electra(inputs, segments, positions)
         if predicted is not None:
-            x = at(x, predicted)
+            x = x[torch.arange(len(x), device=x.device)[:, None], predicted.clamp(min=0)]  # (B, N, C)
         return functional.linear(self.generator_predictions(x), self.electra.words, self.generator_lm_head.bias)
 
 

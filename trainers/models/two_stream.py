@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from trainers.models.sizes import Size
-from trainers.objectives.objective import NOBODY
+from trainers.row import NOBODY
 
 NORM_EPSILON = 1e-12
 INITIAL_DEVIATION = 0.02

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from trainers.objectives.objective import IGNORED, NOBODY, Batch, Row
+from trainers.objectives.objective import Batch
+from trainers.row import IGNORED, NOBODY, Row
 
 TERM = "loss"
 

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from trainers.objectives.causal import TERM, cross_entropy, places
-from trainers.objectives.objective import IGNORED, NOBODY, Batch, Row
+from trainers.objectives.objective import Batch
 from trainers.objectives.randomness import generator
+from trainers.row import IGNORED, NOBODY, Row
 from trainers.specials import Specials, require_mask
 
 ABSENT = -1  # in `predicted`, where a row has fewer chosen positions than the batch has room for

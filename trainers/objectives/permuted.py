@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from trainers.objectives.causal import TERM, cross_entropy, places
-from trainers.objectives.objective import IGNORED, NOBODY, Batch, Row
+from trainers.objectives.objective import Batch
 from trainers.objectives.randomness import generator
+from trainers.row import IGNORED, NOBODY, Row
 from trainers.specials import Specials
 
 _LONGEST_WORD = 10  # tokens; a longer run without a start is no word: a script without blanks, an address

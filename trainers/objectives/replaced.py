@@ -12,8 +12,9 @@ from torch.nn import functional
 from trainers.models.categorical import BITS
 from trainers.objectives.causal import TERM, cross_entropy
 from trainers.objectives.masked import Masked, packed
-from trainers.objectives.objective import IGNORED, Batch, Row
+from trainers.objectives.objective import Batch
 from trainers.objectives.randomness import generator
+from trainers.row import IGNORED, Row
 from trainers.specials import Specials, require_mask
 
 GENERATOR = "generator"

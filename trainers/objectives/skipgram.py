@@ -13,8 +13,9 @@ from torch import nn
 from torch.nn import functional
 
 from trainers.objectives.causal import places
-from trainers.objectives.objective import IGNORED, NOBODY, Batch, Row
+from trainers.objectives.objective import Batch
 from trainers.objectives.randomness import generator
+from trainers.row import IGNORED, NOBODY, Row
 
 TERM = "loss"
 NEGATIVE_POWER = 0.75  # word2vec.c: negatives are drawn from counts ** 0.75

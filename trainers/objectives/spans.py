@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from trainers.objectives.causal import TERM, cross_entropy
-from trainers.objectives.objective import IGNORED, NOBODY, Batch, Row
+from trainers.objectives.objective import Batch
 from trainers.objectives.randomness import generator
+from trainers.row import IGNORED, NOBODY, Row
 from trainers.specials import Specials, require_sentinels
 
 _T5_SENTINELS = 100
