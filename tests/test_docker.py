@@ -36,8 +36,10 @@ def test_the_worker_holds_the_beam_version_that_launches():
 
 def test_the_trainer_installs_ranges_that_the_project_allows():
     wanted = re.findall(r"'([\w\[\]]+[<>=][^']*)'", (ROOT / "docker/trainer.Dockerfile").read_text())
-    assert len(wanted) == 6
-    assert [requirement for requirement in wanted if requirement not in PYPROJECT["dependencies"]] == []
+    assert len(wanted) == 11
+    extras = PYPROJECT["optional-dependencies"]
+    allowed = {*PYPROJECT["dependencies"], *extras["trainers"], *extras["tensorboard"]}
+    assert [requirement for requirement in wanted if requirement not in allowed] == []
 
 
 @pytest.mark.slow
@@ -47,7 +49,8 @@ def test_what_the_trainer_image_holds_is_enough_to_start(tmp_path):
         target = tmp_path / source
         target.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, target)
-    code = "import curation, curation.remote.fetch, trainers.pretrain, trainers.trace; print(curation.__file__)"
+    commands = ["pretrain", "trace", "suspects", "forget", "generate", "evaluate", "export", "finetune", "harness"]
+    code = f"import curation.remote.fetch, {', '.join(f'trainers.{each}' for each in commands)}; print(curation.__file__)"
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert (run.returncode, run.stdout.strip()) == (0, str(tmp_path / "curation/__init__.py")), run.stderr
 

@@ -32,7 +32,8 @@ def load(folder: str, *, step: int | None = None, device: str = "cpu") -> Traine
     chosen = max(saved) if step is None else step
     with open(os.path.join(folder, runs.TOKENIZER), "rb") as file:
         tokenizer = file.read()
-    model = catalog.model_of(run.settings, run.vocab_size)
+    # What fits this device, which may be another than that of the training.
+    model = catalog.model_of(dataclasses.replace(run.settings, attention="auto"), run.vocab_size)
     checkpoint.load_weights(saved[chosen], model)
     return Trained(
         model=model.to(device).eval(),
