@@ -87,7 +87,7 @@ def test_benchmarks_start(module: str):
 
 
 def test_there_are_commands():
-    assert len(BLOCKS) == 21
+    assert len(BLOCKS) == 25
 
 
 def test_the_recipe_is_shown_as_it_is():
