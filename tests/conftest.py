@@ -16,7 +16,7 @@ settings.register_profile("patient", settings.get_profile(settings.get_current_p
 settings.load_profile("patient")
 
 # Tests run side by side, so each process has one core; torch's threads would spin while they wait for each other.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
 
 SAMPLE = Path(__file__).parent / "sample_crawl"
 

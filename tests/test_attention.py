@@ -16,14 +16,6 @@ TINY = Size(layers=2, width=32, heads=4, key_value_heads=2, hidden=48, learning_
 FLEX = pytest.param("flex", marks=pytest.mark.slow)  # on a CPU it is plain Python, two seconds a call
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def packed():
     segments = torch.repeat_interleave(torch.arange(4), torch.tensor(LENGTHS))[None]
     positions = torch.cat([torch.arange(length) for length in LENGTHS])[None]

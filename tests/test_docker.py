@@ -50,7 +50,9 @@ def test_what_the_trainer_image_holds_is_enough_to_start(tmp_path):
         target.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if (ROOT / source).is_dir() else shutil.copy)(ROOT / source, target)
     commands = ["pretrain", "trace", "suspects", "forget", "generate", "evaluate", "export", "finetune", "harness"]
-    code = f"import curation.remote.fetch, {', '.join(f'trainers.{each}' for each in commands)}; print(curation.__file__)"
+    code = (
+        f"import curation.remote.fetch, {', '.join(f'trainers.{each}' for each in commands)}; print(curation.__file__)"
+    )
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert (run.returncode, run.stdout.strip()) == (0, str(tmp_path / "curation/__init__.py")), run.stderr
 

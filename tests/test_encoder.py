@@ -15,14 +15,6 @@ SHAPE = {"vocab_size": VOCABULARY, "sequence_length": ROW}
 CONFIG = {**SHAPE, "end_of_text_id": 0}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def packed():
     padding = ROW - sum(LENGTHS)
     segments = torch.tensor([i for i, length in enumerate(LENGTHS) for _ in range(length)] + [-1] * padding)[None]

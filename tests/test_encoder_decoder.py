@@ -14,14 +14,6 @@ VOCABULARY = 50
 SIZE = Size(layers=2, width=32, heads=4, key_value_heads=4, hidden=48, learning_rate=1e-3, tied=False)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def model():
     return encoder_decoder.build(SIZE, vocab_size=VOCABULARY, sequence_length=64, seed=3).eval()

@@ -14,14 +14,6 @@ SIZE = Size(layers=3, width=32, heads=4, key_value_heads=4, hidden=48, learning_
 GROUPED = Size(layers=2, width=32, heads=4, key_value_heads=2, hidden=48, learning_rate=1e-3, tied=False)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def counted(model, inputs, *, train=False):
     """What torch counts; with attention as plain products, since it does not know of the CPU's fused ones."""
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:

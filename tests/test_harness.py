@@ -53,14 +53,6 @@ metric_list: [{metric: exact_match}]
 """
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run of a few steps on tokens that are the bytes of the text."""

@@ -9,14 +9,6 @@ from trainers.models import decoder, encoder, encoder_decoder, replaced, two_str
 MODELS = [decoder, encoder, replaced, encoder_decoder, two_stream]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def build(module):
     return module.build(TINY, vocab_size=100, sequence_length=LENGTH, seed=0)
 

@@ -22,14 +22,6 @@ LENGTH = 24
 MASKED = Masked(seed=5, specials=SPECIALS, vocab_size=VOCABULARY, sequence_length=LENGTH)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def row(pieces, *, epoch=0, number=0):
     edges = np.cumsum([0, *map(len, pieces)])
     return Row(

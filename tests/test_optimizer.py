@@ -14,14 +14,6 @@ from trainers.schedule import learning_rate
 TINY = Size(layers=2, width=8, heads=2, key_value_heads=1, hidden=16, learning_rate=1e-3, tied=False)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def tiny(seed=0):
     return decoder.build(TINY, vocab_size=11, seed=seed)
 

@@ -18,14 +18,6 @@ END, VOCABULARY = 0, 400
 STARTS = np.arange(VOCABULARY) % 2 == 1  # odd tokens start a word
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def permuted(sequence_length=64, *, seed=5, starts=STARTS, **options):
     return Permuted(seed, Specials(END, None, (), starts), sequence_length, **options)
 

@@ -16,14 +16,6 @@ REPLACED = Replaced(seed=5, specials=SPECIALS, vocab_size=VOCABULARY, sequence_l
 TINY = Size(layers=2, width=32, heads=4, key_value_heads=4, hidden=48, learning_rate=1e-3)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def model(seed=1):
     return models.build(TINY, vocab_size=VOCABULARY, sequence_length=LENGTH, seed=seed)
 

@@ -19,14 +19,6 @@ DIMENSIONS = 8
 OBJECTIVES = [SkipGram, ContinuousBagOfWords]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def windows(**changes):
     fields = {
         "seed": 7,

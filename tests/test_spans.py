@@ -18,14 +18,6 @@ from trainers.specials import Specials
 END, SENTINELS, VOCABULARY = 0, tuple(range(99, 69, -1)), 100
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def specials(sentinels=SENTINELS):
     return Specials(END, None, sentinels, np.ones(VOCABULARY, bool))
 

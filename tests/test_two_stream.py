@@ -13,14 +13,6 @@ VOCABULARY = 50
 SIZE = Size(layers=3, width=32, heads=4, key_value_heads=4, hidden=48, learning_rate=1e-3)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def model():
     """Weights ten times as large as at the start, so that what is looked at makes a difference."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +16,8 @@ from trainers.objectives.masked import Masked
 from trainers.objectives.objective import Objective
 from trainers.objectives.permuted import Permuted
 from trainers.objectives.replaced import Replaced
-from trainers.objectives.skipgram import ContinuousBagOfWords, SkipGram, Windows
+from trainers.objectives.skipgram import ContinuousBagOfWords as BagOfWords
+from trainers.objectives.skipgram import SkipGram, Windows
 from trainers.objectives.spans import Spans
 from trainers.settings import Settings
 from trainers.specials import Specials
@@ -46,19 +48,8 @@ def _causal(settings: Settings, vocabulary: Vocabulary) -> Objective:
     return Causal(settings.sequence_length, vocabulary.specials.end_of_text_id)
 
 
-def _masked(settings: Settings, vocabulary: Vocabulary) -> Objective:
-    return Masked(
-        seed=settings.seed,
-        specials=vocabulary.specials,
-        vocab_size=vocabulary.size,
-        sequence_length=settings.sequence_length,
-        rate=settings.mask_rate,
-        whole_words=settings.whole_words,
-    )
-
-
-def _replaced(settings: Settings, vocabulary: Vocabulary) -> Objective:
-    return Replaced(
+def _hiding(kind: type[Masked] | type[Replaced], settings: Settings, vocabulary: Vocabulary) -> Objective:
+    return kind(
         seed=settings.seed,
         specials=vocabulary.specials,
         vocab_size=vocabulary.size,
@@ -76,35 +67,20 @@ def _permuted(settings: Settings, vocabulary: Vocabulary) -> Objective:
     return Permuted(settings.seed, vocabulary.specials, settings.sequence_length, rate=settings.mask_rate)
 
 
-def _windows(settings: Settings, vocabulary: Vocabulary) -> Windows:
-    return Windows(settings.seed, vocabulary.counts(), settings.sequence_length, vocabulary.specials.end_of_text_id)
-
-
-def _skipgram(settings: Settings, vocabulary: Vocabulary) -> Objective:
-    return SkipGram(_windows(settings, vocabulary))
-
-
-def _cbow(settings: Settings, vocabulary: Vocabulary) -> Objective:
-    return ContinuousBagOfWords(_windows(settings, vocabulary))
+def _words(kind: type[SkipGram] | type[BagOfWords], settings: Settings, vocabulary: Vocabulary) -> Objective:
+    counts, end_of_text_id = vocabulary.counts(), vocabulary.specials.end_of_text_id
+    return kind(Windows(settings.seed, counts, settings.sequence_length, end_of_text_id))
 
 
 OBJECTIVES: Mapping[str, Entry] = MappingProxyType(
     {
         "causal": Entry(_causal, decoder.build, decoder.config, "decoder"),
-        "masked": Entry(_masked, encoder.build, encoder.config, "encoder"),
-        "replaced": Entry(_replaced, replaced.build, replaced.config, "generator and discriminator"),
+        "masked": Entry(partial(_hiding, Masked), encoder.build, encoder.config, "encoder"),
+        "replaced": Entry(partial(_hiding, Replaced), replaced.build, replaced.config, "generator and discriminator"),
         "spans": Entry(_spans, encoder_decoder.build, encoder_decoder.config, "encoder-decoder"),
         "permuted": Entry(_permuted, two_stream.build, two_stream.config, "two-stream encoder", mask_rate=1 / 6),
-        "skipgram": Entry(
-            lambda s, v: SkipGram(_windows(s, v)), word_vectors.build, None, "word vectors", learning_rate=0.02
-        ),
-        "cbow": Entry(
-            lambda s, v: ContinuousBagOfWords(_windows(s, v)),
-            word_vectors.build,
-            None,
-            "word vectors",
-            learning_rate=0.02,
-        ),
+        "skipgram": Entry(partial(_words, SkipGram), word_vectors.build, None, "word vectors", learning_rate=0.02),
+        "cbow": Entry(partial(_words, BagOfWords), word_vectors.build, None, "word vectors", learning_rate=0.02),
     }
 )
 

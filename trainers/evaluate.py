@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import dataclasses
 import hashlib
-import io
 import json
 import sys
 from collections.abc import Sequence
@@ -21,14 +20,15 @@ import torch
 
 from curation import storage
 from curation.shards import SPLITS, ShardInfo
-from trainers import batches, catalog, matrix, reading, text_scores, texts, trace
+from trainers import batches, catalog, matrix, reading, text_scores, texts
 from trainers.admit import Corpus, admit
 from trainers.answers import Speaker
 from trainers.batches import Rows
+from trainers.command import carried_out, show, whole
 from trainers.matrix import Collection, Column
 from trainers.objectives.causal import TERM
 from trainers.stream import Stream
-from trainers.table import escaped, plain
+from trainers.table import plain
 from trainers.text_scores import Passes
 from trainers.trained import Trained, load
 
@@ -130,28 +130,23 @@ def _first(stream: Stream, max_documents: int) -> Stream:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     args = _parser().parse_args(argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show every letter
-    try:
-        with contextlib.ExitStack() as stack:
-            output = None
-            if args.output:  # before anything is computed, as a folder may not be there
-                path = stack.enter_context(storage.publish(args.output))
-                output = stack.enter_context(open(path, "w", encoding="utf-8"))
-            columns = _columns(args)
-            if output:
-                for column in columns:
-                    output.writelines(json.dumps(plain(line)) + "\n" for line in matrix.document_lines(column))
-        lines = matrix.lines_of(columns, by=args.by, min_bytes=args.min_bytes)
-    except torch.OutOfMemoryError:
-        print("trainers.evaluate: the GPU's memory is full; give fewer --micro-rows", file=sys.stderr)
-        return 1
-    except (ValueError, OSError) as error:
-        print(f"trainers.evaluate: {escaped(str(error))}", file=sys.stderr)
-        return 1
+    return carried_out("evaluate", lambda: _evaluated(args), memory="give fewer --micro-rows")
+
+
+def _evaluated(args: argparse.Namespace) -> int:
+    with contextlib.ExitStack() as stack:
+        output = None
+        if args.output:  # before anything is computed, as a folder may not be there
+            path = stack.enter_context(storage.publish(args.output))
+            output = stack.enter_context(open(path, "w", encoding="utf-8"))
+        columns = _columns(args)
+        if output:
+            for column in columns:
+                output.writelines(json.dumps(plain(line)) + "\n" for line in matrix.document_lines(column))
+    lines = matrix.lines_of(columns, by=args.by, min_bytes=args.min_bytes)
     if args.json:
-        return trace.show("\n".join(json.dumps(plain(line)) for group in lines for line in group))
-    return trace.show("\n".join([*matrix.heading(columns, stride=args.stride), "", matrix.shown(lines, by=args.by)]))
+        return show("\n".join(json.dumps(plain(line)) for group in lines for line in group))
+    return show("\n".join([*matrix.heading(columns, stride=args.stride), "", matrix.shown(lines, by=args.by)]))
 
 
 def _columns(args: argparse.Namespace) -> list[Column]:
@@ -190,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(flag, metavar=metavar, help=text, **options)
 
     add("--run", "RUN", "the --output of trainers.pretrain; several: a column each", action="append", required=True)
-    add("--step", "N", "of a checkpoint, once or for each --run; default: the newest", action="append", type=whole)
+    add("--step", "N", "of a checkpoint, once or for each --run; default: the newest", action="append", type=whole(1))
     add("--corpus", "DIR", "with the run's tokenizer; several: a line each", nargs="+", action="extend")
     add(
         "--text",
@@ -201,22 +196,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--split", choices=sorted(SPLITS), default="validation", help="of --corpus")
     parser.add_argument("--by", choices=matrix.GROUPS, default="corpus", help="a line for each (default: corpus)")
-    add("--min-bytes", "N", "join hosts with less text (default: 10000)", type=whole, default=10_000)
-    add("--max-documents", "N", "the first ones of each corpus and file; default: all", type=whole, default=0)
-    add("--stride", "N", "overlap windows, so that each after the first scores N tokens", type=whole, default=0)
-    add("--micro-rows", "N", "rows in one pass; default: as in training", type=whole, default=0)
+    add("--min-bytes", "N", "join hosts with less text (default: 10000)", type=whole(1), default=10_000)
+    add("--max-documents", "N", "the first ones of each corpus and file; default: all", type=whole(1), default=0)
+    add("--stride", "N", "overlap windows, so that each after the first scores N tokens", type=whole(1), default=0)
+    add("--micro-rows", "N", "rows in one pass; default: as in training", type=whole(1), default=0)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: cpu")
     parser.add_argument("--json", action="store_true", help="one object a line, for each line and column")
     add("--output", "FILE", "also writes what each document cost, as JSON lines")
     parser.set_defaults(corpus=[], text=[], step=[])
     return parser
-
-
-def whole(text: str) -> int:
-    """A number of at least 1 on the command line."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, found {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ from safetensors.torch import save_file
 
 from curation import storage
 from trainers import catalog, model_card, text_tokenizer
+from trainers.command import carried_out, show
 from trainers.models import replaced, word_vectors
 from trainers.models.sizes import SIZES
-from trainers.table import escaped
 from trainers.text_tokenizer import TextTokenizer
 from trainers.trained import Trained, load
 
@@ -42,13 +42,8 @@ class Part:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     args = _parser().parse_args(argv)
-    try:
-        print(export(args.run, args.output, step=args.step))
-    except (ValueError, OSError) as error:
-        reason = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
-        print(f"trainers.export: {escaped(reason)}", file=sys.stderr)
-        return 1
-    return 0
+    memory = "export on a machine with twice that of the weights"
+    return carried_out("export", lambda: show(export(args.run, args.output, step=args.step)), memory=memory)
 
 
 def export(run: str, output: str, *, step: int | None = None) -> str:

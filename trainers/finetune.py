@@ -5,9 +5,7 @@ It says what the pre-training gained over the same architecture from scratch, on
 
 import argparse
 import dataclasses
-import math
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import torch
 
 from trainers import arms, classification, examples, trained, tuned
+from trainers.command import carried_out, check_device, positive, share, whole
 from trainers.gains import Gain
 from trainers.lora import PROJECTIONS
 from trainers.table import escaped, table
@@ -24,22 +23,13 @@ from trainers.tuning import METHODS, Prediction
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     args = _parser().parse_args(argv)
-    try:
+
+    def work() -> int:
         _check(args)
         finetune(args)
-    except KeyboardInterrupt:
-        print("trainers.finetune: interrupted; nothing was written", file=sys.stderr)
-        return 128 + signal.SIGINT
-    except torch.OutOfMemoryError:
-        reason = "the GPU's memory is full; give a smaller --batch-size"
-    except OSError as error:
-        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    except ValueError as error:
-        reason = str(error)
-    else:
         return 0
-    print(f"trainers.finetune: {escaped(reason)}", file=sys.stderr)
-    return 1
+
+    return carried_out("finetune", work, memory="give a smaller --batch-size", interrupted="nothing was written")
 
 
 def finetune(args: argparse.Namespace) -> None:
@@ -150,14 +140,6 @@ def _lines(predictions: Sequence[Prediction], others: Sequence[Prediction]) -> l
 
 def _check(args: argparse.Namespace) -> None:
     """ValueError where a flag cannot be meant."""
-    for name, least in {"epochs": 1, "steps": 1, "batch_size": 1, "rank": 1, "seed": 0, "threads": 1}.items():
-        if (value := getattr(args, name)) is not None and value < least:
-            raise ValueError(f"--{name.replace('_', '-')} {value}: expected a whole number of at least {least}")
-    for name in ("learning_rate", "scratch_learning_rate", "alpha"):
-        if (value := getattr(args, name)) is not None and not 0 < value < math.inf:
-            raise ValueError(f"--{name.replace('_', '-')} {value}: expected a number above 0")
-    if not 0 < args.validation_share < 1:
-        raise ValueError(f"--validation-share {args.validation_share}: expected a share above 0 and below 1, as 0.2")
     if args.task == "prompts" and args.method == "frozen":
         raise ValueError("--method frozen trains a head alone and --task prompts has none; give --method lora or full")
     if args.scratch_like and (args.method != "full" or args.learning_rate):
@@ -165,8 +147,7 @@ def _check(args: argparse.Namespace) -> None:
             "--scratch-like trains all weights at --scratch-learning-rate; leave --method and --learning-rate out, or "
             "give --run"
         )
-    if args.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: torch finds no GPU here; leave the flag out to use the CPU")
+    check_device(args.device)
     if os.path.lexists(args.output):
         raise ValueError(f"{args.output} exists already; choose another --output")
 
@@ -185,22 +166,22 @@ def _parser() -> argparse.ArgumentParser:
     add("--step", type=int, metavar="N", help="of a checkpoint; default: the newest")
     add("--data", metavar="FILE", required=True, help="JSON lines, plain, .gz or .zst: text, label; or prompt, answer")
     add("--validation", metavar="FILE", help="the same; default: a share of --data, by a hash of the text")
-    add("--validation-share", type=float, metavar="X", default=0.2, help="that is held out (default: 0.2)")
+    add("--validation-share", type=share, metavar="X", default=0.2, help="that is held out (default: 0.2)")
     add("--task", choices=list(examples.FIELDS), required=True, help="labels of texts, or answers to prompts")
     add("--method", choices=METHODS, default="full", help="what learns: the head, all, or adapters (default: full)")
     add("--output", metavar="DIR", required=True, help="new folder: finetune.json, weights, predictions.jsonl")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=int, metavar="N", default=3, help="over the examples (default: 3)")
-    length.add_argument("--steps", type=int, metavar="N", help="instead of --epochs")
-    add("--batch-size", type=int, metavar="N", default=16, help="examples in a step (default: 16)")
+    length.add_argument("--epochs", type=whole(1), metavar="N", default=3, help="over the examples (default: 3)")
+    length.add_argument("--steps", type=whole(1), metavar="N", help="instead of --epochs")
+    add("--batch-size", type=whole(1), metavar="N", default=16, help="examples in a step (default: 16)")
     add(
         "--learning-rate",
-        type=float,
+        type=positive,
         metavar="X",
         help="at its peak (default: lora the run's own, full a tenth of it, frozen 1 / width)",
     )
-    add("--rank", type=int, metavar="R", default=8, help="of adapters (default: 8)")
-    add("--alpha", type=float, metavar="X", help="adapters are scaled by alpha / rank (default: twice the rank)")
+    add("--rank", type=whole(1), metavar="R", default=8, help="of adapters (default: 8)")
+    add("--alpha", type=positive, metavar="X", help="adapters are scaled by alpha / rank (default: twice the rank)")
     add(
         "--projections",
         choices=PROJECTIONS,
@@ -208,16 +189,18 @@ def _parser() -> argparse.ArgumentParser:
         default=["q", "v"],
         help="of attention that have adapters (default: q v)",
     )
-    add("--seed", type=int, metavar="S", default=0, help="of order, adapters and what is from scratch (default: 0)")
+    add(
+        "--seed", type=whole(0), metavar="S", default=0, help="of order, adapters and first weights (default: 0)"
+    )
     add(
         "--compare-scratch",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="train the same architecture from scratch as well (default: yes)",
     )
-    add("--scratch-learning-rate", type=float, metavar="X", help="default: the one that the run was trained with")
+    add("--scratch-learning-rate", type=positive, metavar="X", help="default: the one that the run was trained with")
     add("--device", choices=("cpu", "cuda"), default="cpu", help="default: cpu")
-    add("--threads", type=int, metavar="N", default=torch.get_num_threads(), help="default: what torch finds")
+    add("--threads", type=whole(1), metavar="N", default=torch.get_num_threads(), help="default: what torch finds")
     return parser
 
 

@@ -18,10 +18,10 @@ import numpy as np
 from trainers import checkpoints, lookup, reading, sights, tombstones
 from trainers import run as runs
 from trainers.admit import Corpus, admit
+from trainers.command import carried_out, show
 from trainers.corpus import Split
 from trainers.plan import Plan
 from trainers.stream import Stream
-from trainers.table import escaped
 from trainers.tombstones import Tombstone
 
 _SHOWN = 10  # steps in a line
@@ -79,12 +79,12 @@ def affected(folder: str, stream: Stream, plan: Plan, *, wanted: Wanted, num_ste
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     args = _parser().parse_args(argv)
-    try:
-        for line in forget(args):
-            print(json.dumps(line) if args.json else _sentence(line), flush=True)
-    except (ValueError, OSError) as error:
-        print(f"trainers.forget: {escaped(str(error))}", file=sys.stderr)
-        return 1
+    return carried_out("forget", lambda: _told(args), memory="forget in several commands")
+
+
+def _told(args: argparse.Namespace) -> int:
+    for line in forget(args):
+        show(json.dumps(line) if args.json else _sentence(line))
     return 0
 
 

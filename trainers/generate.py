@@ -1,9 +1,7 @@
 """Shows what a model has learned, in text: `python -m trainers.generate --run RUN --prompt TEXT`."""
 
 import argparse
-import io
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import torch
 
 from trainers.answers import ANSWERS, Asked, Speaker
+from trainers.command import carried_out, check_device, show, whole
 from trainers.decoding import Decoding
 from trainers.table import escaped, plain, table
 from trainers.trained import Trained, load
@@ -19,27 +18,20 @@ from trainers.trained import Trained, load
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     args = _parser().parse_args(argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show every letter
-    try:
-        decoding = Decoding(args.temperature, args.top_k, args.top_p, args.max_tokens, args.seed)
-        if args.samples < 1:
-            raise ValueError(f"--samples {args.samples}: expected 1 or more")
-        if args.device == "cuda" and not torch.cuda.is_available():
-            raise ValueError("--device cuda: torch finds no GPU here; leave the flag out to use the CPU")
-        prompts = [args.prompt] if args.prompts is None else _lines(args.prompts)
-        trained = load(args.run, step=args.step, device=args.device)
-        for number, prompt in enumerate(prompts):
-            found = answered(trained, Asked(prompt, number, args.samples, decoding), folder=args.run)
-            many = len(prompts) > 1 or len(found) > 1
-            for answer in found:
-                lines = [json.dumps(plain(answer))] if args.json else _shown(answer, number=number, many=many)
-                print("\n".join(lines), flush=True)
-    except BrokenPipeError:  # the reader has seen enough, as head does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, OSError) as error:
-        print(f"trainers.generate: {escaped(str(error))}", file=sys.stderr)
-        return 1
+    return carried_out("generate", lambda: _generated(args), memory="give fewer --samples")
+
+
+def _generated(args: argparse.Namespace) -> int:
+    decoding = Decoding(args.temperature, args.top_k, args.top_p, args.max_tokens, args.seed)
+    check_device(args.device)
+    prompts = [args.prompt] if args.prompts is None else _lines(args.prompts)
+    trained = load(args.run, step=args.step, device=args.device)
+    for number, prompt in enumerate(prompts):
+        found = answered(trained, Asked(prompt, number, args.samples, decoding), folder=args.run)
+        many = len(prompts) > 1 or len(found) > 1
+        for answer in found:
+            lines = [json.dumps(plain(answer))] if args.json else _shown(answer, number=number, many=many)
+            show("\n".join(lines))
     return 0
 
 
@@ -67,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     asked = parser.add_mutually_exclusive_group()
     asked.add_argument("--prompt", metavar="TEXT", default="", help="default: nothing, for a document from its start")
     asked.add_argument("--prompts", metavar="FILE", help="one prompt a line, UTF-8")
-    parser.add_argument("--samples", type=int, metavar="N", default=1, help="for each prompt; default: 1")
+    parser.add_argument("--samples", type=whole(1), metavar="N", default=1, help="for each prompt; default: 1")
     parser.add_argument("--max-tokens", type=int, metavar="N", default=100, help="of a sample; default: 100")
     parser.add_argument("--temperature", type=float, metavar="T", default=1.0, help="0: the most probable; default: 1")
     parser.add_argument("--top-k", type=int, metavar="K", default=0, help="draw from the K most probable; 0: from all")

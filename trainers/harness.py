@@ -14,15 +14,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import torch
-
 from curation import storage
-from trainers import trace
 from trainers.answers import Speaker
+from trainers.command import carried_out, check_device, show, whole
 from trainers.decoding import Decoding
-from trainers.evaluate import whole
 from trainers.likelihoods import Reader
-from trainers.table import escaped, plain, table
+from trainers.table import plain, table
 from trainers.trained import load
 
 _MAX_NEW_TOKENS = 256  # of a generated answer whose task does not say; HFLM's own default
@@ -116,33 +113,27 @@ def _digest(samples: Sequence[Mapping[str, str]]) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     args = _parser().parse_args(argv)
-    try:
-        if importlib.util.find_spec("lm_eval") is None:
-            raise ValueError(
-                "lm-evaluation-harness is not installed; pip install 'lm_eval>=0.4.9,<0.5' 'transformers>=5.20,<6'"
-            )
-        if args.include_path and not os.path.isdir(args.include_path):
-            raise ValueError(f"--include-path {args.include_path} is not a folder; give one with YAML files of tasks")
-        if args.device == "cuda" and not torch.cuda.is_available():
-            raise ValueError("--device cuda: torch finds no GPU here; leave the flag out to use the CPU")
-        trained = load(args.run, step=args.step, device=args.device)
-        if (objective := trained.run.settings.objective) != "causal":
-            raise ValueError(
-                f"{args.run} was trained by {objective}; tasks need a causal model, which goes on with texts"
-            )
-        reader = Reader(Speaker.of(trained), rows=args.batch_size)
-        found = {"run": args.run, **evaluated(reader, args.tasks, include_path=args.include_path, limit=args.limit)}
-        if args.output:
-            with storage.publish(args.output) as path, open(path, "w", encoding="utf-8") as file:
-                json.dump(plain(found), file, indent=1, default=str)
-                file.write("\n")
-    except torch.OutOfMemoryError:
-        print("trainers.harness: the GPU's memory is full; lower --batch-size", file=sys.stderr)
-        return 1
-    except (ValueError, OSError) as error:
-        print(f"trainers.harness: {escaped(str(error))}", file=sys.stderr)
-        return 1
-    return trace.show(table(list(_lines(found)), ["task", "version", "metric", "filter", "value", "error"]))
+    return carried_out("harness", lambda: _measured(args), memory="lower --batch-size")
+
+
+def _measured(args: argparse.Namespace) -> int:
+    if importlib.util.find_spec("lm_eval") is None:
+        raise ValueError(
+            "lm-evaluation-harness is not installed; pip install 'lm_eval>=0.4.9,<0.5' 'transformers>=5.20,<6'"
+        )
+    if args.include_path and not os.path.isdir(args.include_path):
+        raise ValueError(f"--include-path {args.include_path} is not a folder; give one with YAML files of tasks")
+    check_device(args.device)
+    trained = load(args.run, step=args.step, device=args.device)
+    if (objective := trained.run.settings.objective) != "causal":
+        raise ValueError(f"{args.run} was trained by {objective}; tasks need a causal model, which goes on with texts")
+    reader = Reader(Speaker.of(trained), rows=args.batch_size)
+    found = {"run": args.run, **evaluated(reader, args.tasks, include_path=args.include_path, limit=args.limit)}
+    if args.output:
+        with storage.publish(args.output) as path, open(path, "w", encoding="utf-8") as file:
+            json.dump(plain(found), file, indent=1, default=str)
+            file.write("\n")
+    return show(table(list(_lines(found)), ["task", "version", "metric", "filter", "value", "error"]))
 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -167,8 +158,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--step", type=int, metavar="N", help="of a checkpoint; default: the newest")
     parser.add_argument("--tasks", metavar="NAME", nargs="+", required=True, help="names or patterns, such as arc_*")
     parser.add_argument("--include-path", metavar="DIR", help="a folder with YAML files of other tasks")
-    parser.add_argument("--limit", type=whole, metavar="N", help="documents of each task; default: all")
-    parser.add_argument("--batch-size", type=whole, metavar="N", default=8, help="rows in a pass; default: 8")
+    parser.add_argument("--limit", type=whole(1), metavar="N", help="documents of each task; default: all")
+    parser.add_argument("--batch-size", type=whole(1), metavar="N", default=8, help="rows in a pass; default: 8")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="default: cpu")
     parser.add_argument("--output", metavar="FILE", help="results with versions and digests of the tasks, as JSON")
     return parser

@@ -2,13 +2,13 @@
 
 import argparse
 import dataclasses
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
 from trainers.catalog import OBJECTIVES
+from trainers.command import number, positive, share, whole
 from trainers.mixture import default_max_repeats
 from trainers.models.attention import IMPLEMENTATIONS
 from trainers.models.sizes import SIZES
@@ -126,73 +126,44 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
 
     choose("--objective", sorted(OBJECTIVES), f"what is learned (default: {_DEFAULTS['objective']})")
     choose("--size", list(SIZES), f"parameters (default: {_DEFAULTS['size']})")
-    add("--sequence-length", _whole(2), "T", f"tokens in a row (default: {_DEFAULTS['sequence_length']})")
-    add("--mask-rate", _share, "X", "of the tokens to hide and predict (default: by objective)")
+    add("--sequence-length", whole(2), "T", f"tokens in a row (default: {_DEFAULTS['sequence_length']})")
+    add("--mask-rate", share, "X", "of the tokens to hide and predict (default: by objective)")
     group.add_argument("--whole-words", action="store_true", default=argparse.SUPPRESS, help="mask no part of a word")
-    add("--weights", _positive, "X", "shares of the tokens of each --corpus (default: equal)", nargs="+")
+    add("--weights", positive, "X", "shares of the tokens of each --corpus (default: equal)", nargs="+")
     add(
         "--max-repeats",
-        _number,
+        number,
         "X",
         "times a document is read, 0: no limit (default: 0; of a mixture or by a signal 4)",
     )
     add("--repeat-by", str, "NAME", "read a document as often as this column or signal says, such as copies")
     choose("--order", ORDERS, "rows, or documents as any tokenizer has them (default: row)")
-    add("--seed", _whole(0), "N", f"of weights, order and masks (default: {_DEFAULTS['seed']})")
-    add("--steps", _whole(1), "N", f"optimizer steps (default: {_DEFAULTS['steps']})")
-    add("--batch-rows", _whole(1), "N", f"rows in a step (default: {_DEFAULTS['batch_rows']})")
-    add("--micro-rows", _whole(1), "N", f"rows in one pass of one GPU; fewer need less memory (default: {_MICRO_ROWS})")
+    add("--seed", whole(0), "N", f"of weights, order and masks (default: {_DEFAULTS['seed']})")
+    add("--steps", whole(1), "N", f"optimizer steps (default: {_DEFAULTS['steps']})")
+    add("--batch-rows", whole(1), "N", f"rows in a step (default: {_DEFAULTS['batch_rows']})")
+    add("--micro-rows", whole(1), "N", f"rows in one pass of one GPU; fewer need less memory (default: {_MICRO_ROWS})")
     choose("--optimizer", ["adamw", "muon", "sgd"], f"(default: {_DEFAULTS['optimizer']})")
-    add("--learning-rate", _positive, "X", "at its peak (default: by size)")
-    add("--warmup-steps", _whole(0), "N", f"to reach the peak (default: --steps / {_WARMUP_FRACTION})")
+    add("--learning-rate", positive, "X", "at its peak (default: by size)")
+    add("--warmup-steps", whole(0), "N", f"to reach the peak (default: --steps / {_WARMUP_FRACTION})")
     choose("--schedule", SCHEDULES, f"after the warm-up (default: {_DEFAULTS['schedule']})")
-    add("--weight-decay", _number, "X", f"of matrices (default: {_DEFAULTS['weight_decay']})")
-    add("--spike-sigmas", _number, "X", "a loss so far above the recent ones is not learned from (default: 6; 0: off)")
-    add("--max-skips", _whole(0), "N", "such steps in a row before it goes back to a checkpoint (default: 3)")
+    add("--weight-decay", number, "X", f"of matrices (default: {_DEFAULTS['weight_decay']})")
+    add("--spike-sigmas", number, "X", "a loss so far above the recent ones is not learned from (default: 6; 0: off)")
+    add("--max-skips", whole(0), "N", "such steps in a row before it goes back to a checkpoint (default: 3)")
     choose("--device", ["cpu", "cuda"], "(default: cuda where there is one)")
     choose("--precision", PRECISIONS, "of products (default: bfloat16 on a GPU)")
     choose("--attention", IMPLEMENTATIONS, "its implementation (default: auto, by device)")
     group.add_argument("--compile", action="store_true", default=argparse.SUPPRESS, help="with torch.compile")
-    add("--threads", _whole(1), "N", "of the CPU (default: what torch finds)")
-    add("--validate-every", _whole(1), "N", f"steps (default: {_DEFAULTS['validate_every']}); also first and last")
-    add("--validation-rows", _whole(0), "N", f"at most, 0 for all (default: {_DEFAULTS['validation_rows']})")
+    add("--threads", whole(1), "N", "of the CPU (default: what torch finds)")
+    add("--validate-every", whole(1), "N", f"steps (default: {_DEFAULTS['validate_every']}); also first and last")
+    add("--validation-rows", whole(0), "N", f"at most, 0 for all (default: {_DEFAULTS['validation_rows']})")
 
 
 def _add_changeable(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--checkpoint-every", type=_whole(1), metavar="N", default=50, help="steps (default: 50)")
-    group.add_argument("--keep-checkpoints", type=_whole(1), metavar="N", default=2, help="the newest (default: 2)")
-    group.add_argument("--keep-every", type=_whole(0), metavar="N", default=0, help="and those of every N-th step")
-    group.add_argument("--stop-after", type=_whole(1), metavar="STEP", help="stop there with a checkpoint, to resume")
+    group.add_argument("--checkpoint-every", type=whole(1), metavar="N", default=50, help="steps (default: 50)")
+    group.add_argument("--keep-checkpoints", type=whole(1), metavar="N", default=2, help="the newest (default: 2)")
+    group.add_argument("--keep-every", type=whole(0), metavar="N", default=0, help="and those of every N-th step")
+    group.add_argument("--stop-after", type=whole(1), metavar="STEP", help="stop there with a checkpoint, to resume")
     group.add_argument("--parallel", choices=STRATEGIES, help="of the ranks of torchrun (default: ddp)")
     group.add_argument("--checkpoint-activations", action="store_true", help="compute blocks twice: less memory")
-    group.add_argument("--grid-intensity", type=_positive, metavar="G", help="gCO2e per kWh of the power that is used")
+    group.add_argument("--grid-intensity", type=positive, metavar="G", help="gCO2e per kWh of the power that is used")
     group.add_argument("--tensorboard", metavar="DIR", help="write its events there as well")
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    def whole(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, found {text!r}")
-        return int(text)
-
-    return whole
-
-
-def _number(text: str) -> float:
-    return 0.0 if text == "0" else _positive(text)
-
-
-def _share(text: str) -> float:
-    if (value := _positive(text)) >= 1:
-        raise argparse.ArgumentTypeError(f"expected a number above 0 and below 1, found {text!r}")
-    return value
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text!r}")
-    return value

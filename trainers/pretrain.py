@@ -13,7 +13,6 @@ import math
 import os
 import shlex
 import shutil
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,6 +39,7 @@ from trainers import (
 from trainers import run as runs
 from trainers.admit import admit
 from trainers.batches import Loader, Rows, counted
+from trainers.command import carried_out
 from trainers.guard import Guard
 from trainers.loop import Trainee
 from trainers.objectives.objective import Objective
@@ -49,25 +49,20 @@ from trainers.reading import Data
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     args, given = options.parse(argv)
-    try:
-        return pretrain(args, given)
-    except follow.DivergedError as error:
-        trace = f"python -m trainers.trace --run {shlex.quote(args.output)} --step {error.step}"
-        reason = f"{error}; see what it read with `{trace}`, then start another run with a lower --learning-rate"
-    except KeyboardInterrupt:
-        print("trainers.pretrain: interrupted between steps; what was saved before is whole", file=sys.stderr)
-        return 128 + signal.SIGINT
-    except torch.OutOfMemoryError:
-        reason = (
-            "the GPU's memory is full; start another run with fewer --micro-rows: its losses differ by rounding; or "
-            "continue this one with --checkpoint-activations, or on more GPUs with --parallel fsdp"
-        )
-    except OSError as error:
-        reason = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
-    except ValueError as error:
-        reason = str(error)
-    print(f"trainers.pretrain: {reason}", file=sys.stderr)
-    return 1
+
+    def work() -> int:
+        try:
+            return pretrain(args, given)
+        except follow.DivergedError as error:
+            trace = f"python -m trainers.trace --run {shlex.quote(args.output)} --step {error.step}"
+            remedy = f"see what it read with `{trace}`, then start another run with a lower --learning-rate"
+            raise ValueError(f"{error}; {remedy}") from error
+
+    memory = (
+        "start another run with fewer --micro-rows: its losses differ by rounding; or continue this one with "
+        "--checkpoint-activations, or on more GPUs with --parallel fsdp"
+    )
+    return carried_out("pretrain", work, memory=memory, interrupted="what was saved before is whole")
 
 
 def pretrain(args: argparse.Namespace, given: Mapping[str, Any]) -> int:

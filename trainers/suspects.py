@@ -16,9 +16,10 @@ import pyarrow as pa
 
 from curation import storage
 from trainers import ledger, pages, scores, trace
+from trainers.command import carried_out, show, whole
 from trainers.scores import Scores
 from trainers.stream import Stream
-from trainers.table import escaped, plain, table
+from trainers.table import plain, table
 
 _GROUPS = ("document", "host", "language", "corpus")
 _ABOUT = ("kind", "z", "loss", "targets", "sights")  # columns of every table, before what is listed
@@ -70,15 +71,15 @@ def by_signal(stream: Stream, found: Scores, name: str, *, bins: int = 10) -> Sc
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     args = _parser().parse_args(argv)
-    try:
-        lines, names = _answer(args)
-        if args.output:
-            with storage.publish(args.output) as path, open(path, "w", encoding="utf-8") as file:
-                file.writelines(json.dumps(line) + "\n" for line in lines)
-    except (ValueError, OSError) as error:
-        print(f"trainers.suspects: {escaped(str(error))}", file=sys.stderr)
-        return 1
-    return trace.show("\n".join(map(json.dumps, lines)) if args.json else table(lines, names))
+    return carried_out("suspects", lambda: _listed(args), memory="ask on a machine with more")
+
+
+def _listed(args: argparse.Namespace) -> int:
+    lines, names = _answer(args)
+    if args.output:
+        with storage.publish(args.output) as path, open(path, "w", encoding="utf-8") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+    return show("\n".join(map(json.dumps, lines)) if args.json else table(lines, names))
 
 
 def _answer(args: argparse.Namespace) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
@@ -119,12 +120,12 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--run", metavar="RUN", required=True, help="the --output of trainers.pretrain")
-    parser.add_argument("--lowest", type=_whole, metavar="N", default=20, help="of the lowest losses (default: 20)")
-    parser.add_argument("--highest", type=_whole, metavar="N", default=20, help="of the highest (default: 20)")
+    parser.add_argument("--lowest", type=whole(0), metavar="N", default=20, help="of the lowest losses (default: 20)")
+    parser.add_argument("--highest", type=whole(0), metavar="N", default=20, help="of the highest (default: 20)")
     parser.add_argument("--by", choices=_GROUPS, default="document", help="what is listed (default: document)")
     parser.add_argument("--signal", metavar="NAME", help="instead: the loss in ten bins of a signal, such as copies")
     parser.add_argument(
-        "--min-tokens", type=_whole, metavar="N", default=64, help="leave out what has fewer scored (default: 64)"
+        "--min-tokens", type=whole(0), metavar="N", default=64, help="leave out what has fewer scored (default: 64)"
     )
     parser.add_argument("--term", metavar="NAME", help="of the loss, where it has several (default: the first)")
     parser.add_argument(
@@ -133,12 +134,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", metavar="FILE", help="also writes the lines as JSON, for the curation side")
     parser.add_argument("--json", action="store_true", help="one object a line")
     return parser
-
-
-def _whole(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, found {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ so the answer holds for every step of the run, taken or not; losses are those of
 import argparse
 import dataclasses
 import json
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -16,13 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from trainers import checkpoints, ledger, pages, reading, scores, sights
+from trainers import checkpoints, command, ledger, pages, reading, scores, sights
 from trainers import run as runs
 from trainers.dossier import dossier
 from trainers.ledger import DocumentLosses
 from trainers.plan import Plan
 from trainers.stream import Stream
-from trainers.table import escaped, table
+from trainers.table import table
 
 _SIGHTS = 1000  # rows of the ledger around a step that its documents are compared with
 _MOST_STEPS = 1000  # the same, steps
@@ -112,22 +111,13 @@ def recorded(run: str, step: int, *, term: str | None = None) -> tuple[DocumentL
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     args = _parser().parse_args(argv)
-    try:
-        lines, names = _answer(reading_of(args.run, args.corpus), args)
-    except (ValueError, OSError) as error:
-        print(f"trainers.trace: {escaped(str(error))}", file=sys.stderr)
-        return 1
+    return command.carried_out("trace", lambda: _traced(args), memory="ask about fewer documents")
+
+
+def _traced(args: argparse.Namespace) -> int:
+    lines, names = _answer(reading_of(args.run, args.corpus), args)
     text = table(lines, names) if lines else "no step of the run reads it"
-    return show("\n".join(map(json.dumps, lines)) if args.json else text)
-
-
-def show(text: str) -> int:
-    """Prints a text, of which a reader such as head may take only the first lines; returns the exit code."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return command.show("\n".join(map(json.dumps, lines)) if args.json else text)
 
 
 def _parser() -> argparse.ArgumentParser:

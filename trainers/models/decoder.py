@@ -128,9 +128,7 @@ def rotate(x: torch.Tensor, rotation: Rotation) -> torch.Tensor:
     return turned.type_as(x)
 
 
-def build(
-    size: Size, *, vocab_size: int, sequence_length: int = 0, seed: int, attention: str = "auto"
-) -> Decoder:
+def build(size: Size, *, vocab_size: int, sequence_length: int = 0, seed: int, attention: str = "auto") -> Decoder:
     """A decoder in float32 on the CPU, initialized from `seed` alone; rotary positions have no `sequence_length`.
 
     Normal with deviation 0.02; what writes to the residual stream divided by sqrt(2 * layers), as in GPT-2.
