@@ -53,7 +53,7 @@ def assert_same(left, right):
 @pytest.mark.parametrize("name", optimizer.NAMES)
 def test_what_is_loaded_is_what_was_saved(tmp_path, name):
     path = save(tmp_path, 2, seed=1, name=name)
-    assert checkpoint.read_about(path)["step"] == 2
+    assert checkpoints.read_about(path)["step"] == 2
     other = pair(2, name)
     with pytest.raises(AssertionError):
         assert_same(other, pair(1, name))

@@ -143,6 +143,7 @@ def test_losses_and_checkpoints_are_told(tmp_path, capsys):
     book.close_file()
     for step in (4, 8):
         (tmp_path / f"run/checkpoints/step-{step:08d}").mkdir(parents=True)
+        (tmp_path / f"run/checkpoints/step-{step:08d}/about.json").write_text('{"guard": {"skipped": []}}')
 
     argv = ["--run", f"{tmp_path}/run"]
     third = lines(capsys, *argv, "--step", "3")

@@ -13,6 +13,7 @@ from torch import nn
 
 from trainers import catalog, classification, prompts
 from trainers.answers import Speaker
+from trainers.command import tell
 from trainers.examples import Example
 from trainers.gains import Gain
 from trainers.models.decoder import Decoder
@@ -115,12 +116,12 @@ def learn(name: str, body: nn.Module, tuning: Tuning, work: Work) -> Arm:
     prepare(body, tuning, parts=work.parts(body))
     learner = work.learner(body)
     weights = num_learning(learner.model)
-    print(f"{name:<11} {tuning.method}: {weights:,} weights learn, {tuning.steps:,} steps at {tuning.learning_rate:g}")
+    tell(f"{name:<11} {tuning.method}: {weights:,} weights learn, {tuning.steps:,} steps at {tuning.learning_rate:g}")
     every = max(1, tuning.steps // _TOLD)
 
-    def tell(step: int, loss: float) -> None:
+    def say(step: int, loss: float) -> None:
         if step % every == 0:
-            print(f"{name:<11} step {step:,}: loss {loss:.4f}", flush=True)
+            tell(f"{name:<11} step {step:,}: loss {loss:.4f}")
 
-    losses = fit(learner, work.learned, tuning, tell=tell)
+    losses = fit(learner, work.learned, tuning, tell=say)
     return Arm(body, learner, tuning, weights, losses, learner.scores(work.held_out, batch_size=tuning.batch_size))

@@ -4,7 +4,6 @@ All ranks write their parts into one folder, and any number of ranks reads it ag
 """
 
 import concurrent.futures
-import contextlib
 import json
 import os
 import re
@@ -21,19 +20,18 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
 
 from curation import manifest as manifests
-from trainers.checkpoints import FOLDER, saved, step_of
+from trainers.checkpoints import ABOUT, FOLDER, TEMPORARY, discard, read_about, saved, without
 from trainers.optimizer import Optimizers
 from trainers.parallel import ALONE, World, gather_all
 
-ABOUT = "about.json"
-_TEMPORARY = ".writing-"  # prefix of checkpoints that are not whole
 T = TypeVar("T")
 
 
 class Saver:
     """Saves a run's checkpoints in the background; every rank has one and calls it at the same steps.
 
-    Kept are the newest `keep`, and for good those whose step is a multiple of `keep_every`, where that is not 0.
+    Kept are the newest `keep` of those at every `every`-th step, all that are newer, and for good those whose step is a
+    multiple of `keep_every`, where that is not 0. So one that a stop or a signal asked for displaces none.
     """
 
     def __init__(
@@ -45,10 +43,11 @@ class Saver:
         world: World = ALONE,
         keep: int = 2,
         keep_every: int = 0,
+        every: int = 1,
     ) -> None:
-        assert keep >= 1, keep
+        assert keep >= 1 and every >= 1, (keep, every)
         self._run, self._model, self._parts, self._world = run, model, _parts(optimizer), world
-        self._keep, self._keep_every = keep, keep_every
+        self._keep, self._keep_every, self._every = keep, keep_every, every
         # A group of its own: the training's messages and these cross in time, and gloo tells them apart by order alone.
         self._group = dist.new_group(backend="gloo") if world.size > 1 else None
         self._thread = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
@@ -62,7 +61,7 @@ class Saver:
         """
         self.wait()
         folder = os.path.join(self._run, FOLDER)
-        path, temporary = (os.path.join(folder, f"{prefix}step-{step:08d}") for prefix in ("", _TEMPORARY))
+        path, temporary = (os.path.join(folder, f"{prefix}step-{step:08d}") for prefix in ("", TEMPORARY))
 
         def prepare() -> None:
             if self._world.rank == 0:
@@ -110,9 +109,11 @@ class Saver:
                 _flush(temporary)
                 os.rename(temporary, path)
                 _flush(os.path.dirname(path))
-                for step, old in list(saved(self._run).items())[: -self._keep]:
-                    if not self._keep_every or step % self._keep_every:
-                        _discard(old)
+                kept = saved(self._run)
+                regular = [step for step in kept if step % self._every == 0]
+                for step in list(kept) if len(regular) >= self._keep else []:
+                    if step < regular[-self._keep] and not (self._keep_every and step % self._keep_every == 0):
+                        discard(kept[step])
 
         self._agree(name_it, path, temporary)
 
@@ -134,15 +135,6 @@ class Saver:
             f"cannot write the checkpoint {path}: {'; '.join(problems)}; {kept}; "
             "make room or mend the permissions, then start again with --resume"
         ) from cause
-
-
-def read_about(path: str) -> dict[str, Any]:
-    """What a checkpoint says of itself: step, and what the run gave to `Saver.save`."""
-    try:
-        with open(os.path.join(path, ABOUT), encoding="utf-8") as file:
-            return dict(json.load(file))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is not a whole checkpoint ({error}); {_without(path)}") from None
 
 
 def load(path: str, model: nn.Module, optimizer: torch.optim.Optimizer | Optimizers, *, world: World = ALONE) -> None:
@@ -173,7 +165,7 @@ def remove_unfinished(run: str) -> None:
     """Removes what a killed run left half-written or half-removed; on rank 0, before any rank saves."""
     folder = os.path.join(run, FOLDER)
     for name in os.listdir(folder) if os.path.isdir(folder) else []:
-        if name.startswith(_TEMPORARY):
+        if name.startswith(TEMPORARY):
             shutil.rmtree(os.path.join(folder, name))
 
 
@@ -194,7 +186,7 @@ def _verify(path: str, world: World) -> None:
         file = os.path.join(path, name)
         found = manifests.sha256_of(file) if os.path.isfile(file) else "missing"
         if found != expected:
-            problem = f"{file} is damaged: its sha256 is {found}, expected {expected}; {_without(path)}"
+            problem = f"{file} is damaged: its sha256 is {found}, expected {expected}; {without(path)}"
             break
     if problems := [problem for problem in gather_all(problem, world) if problem]:
         raise ValueError(problems[0])
@@ -203,23 +195,6 @@ def _verify(path: str, world: World) -> None:
 def _be_quiet_alone() -> None:
     """torch warns that there is no process group even where no_dist says so."""
     warnings.filterwarnings("ignore", "torch.distributed is disabled", UserWarning)
-
-
-def _discard(path: str) -> None:
-    """Renames first, so that a checkpoint that is half removed does not look whole."""
-    folder, name = os.path.split(path)
-    doomed = os.path.join(folder, _TEMPORARY + name)
-    with contextlib.suppress(OSError):  # an old checkpoint too many is no reason to stop
-        os.rename(path, doomed)
-        shutil.rmtree(doomed)
-
-
-def _without(path: str) -> str:
-    folder, name = os.path.split(path)
-    step = step_of(name) or 0
-    older = [other for other in saved(os.path.dirname(folder)) if other < step]
-    then = f"step {older[-1]}" if older else "the beginning"
-    return f"remove that folder and run --resume again to continue from {then}"
 
 
 def _cause(error: BaseException) -> str:

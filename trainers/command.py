@@ -45,6 +45,14 @@ def is_out_of_memory(error: Exception) -> bool:
     )
 
 
+def tell(text: str) -> None:
+    """Prints what a long command is at, whether or not somebody still reads it."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def show(text: str) -> int:
     """Prints a text, and returns the exit code."""
     print(text, flush=True)
@@ -83,7 +91,10 @@ def positive(text: str) -> float:
 
 def number(text: str) -> float:
     """A number of at least 0."""
-    return 0.0 if text == "0" else positive(text)
+    try:
+        return abs(float(text)) if float(text) == 0 else positive(text)
+    except ValueError:
+        return positive(text)
 
 
 def share(text: str) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from trainers import arms, classification, examples, trained, tuned
-from trainers.command import carried_out, check_device, positive, share, whole
+from trainers.command import carried_out, check_device, positive, share, tell, whole
 from trainers.gains import Gain
 from trainers.lora import PROJECTIONS
 from trainers.table import escaped, table
@@ -44,13 +44,13 @@ def finetune(args: argparse.Namespace) -> None:
     work = arms.work_of(
         base, task=args.task, labels=labels, learned=data.learned, held_out=data.held_out, device=args.device
     )
-    print(_introduction(base, folder, data, work), flush=True)
+    tell(_introduction(base, folder, data, work))
     found = _learned(args, base, work)
     first = next(iter(found.values()))
     gains = {}
     if len(found) == 2:
         gains = work.gains(first.scores, found["scratch"].scores)
-    print(_report(found, gains), flush=True)
+    tell(_report(found, gains))
     about = {
         "task": args.task,
         "labels": labels,
@@ -69,7 +69,7 @@ def finetune(args: argparse.Namespace) -> None:
     others = found["scratch"].scores.predictions if gains else []
     predictions = _lines(first.scores.predictions, others)
     tuned.write(args.output, about, base=base, model=first.learner.model, predictions=predictions)
-    print(f"written     {escaped(args.output)}")
+    tell(f"written     {escaped(args.output)}")
 
 
 def _learned(args: argparse.Namespace, base: trained.Trained, work: arms.Work) -> dict[str, arms.Arm]:
@@ -189,9 +189,7 @@ def _parser() -> argparse.ArgumentParser:
         default=["q", "v"],
         help="of attention that have adapters (default: q v)",
     )
-    add(
-        "--seed", type=whole(0), metavar="S", default=0, help="of order, adapters and first weights (default: 0)"
-    )
+    add("--seed", type=whole(0), metavar="S", default=0, help="of order, adapters and first weights (default: 0)")
     add(
         "--compare-scratch",
         action=argparse.BooleanOptionalAction,

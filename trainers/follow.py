@@ -4,11 +4,13 @@ import contextlib
 import dataclasses
 import shlex
 import signal
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from trainers import checkpoint, checkpoints, dossier, ledger, loop, parallel, report, schedule, scores, validation
 from trainers.batches import Loader, prefetched
+from trainers.command import tell
 from trainers.log import Log
 from trainers.meter import Meter
 from trainers.objectives.objective import Batch
@@ -16,6 +18,7 @@ from trainers.reading import Data
 from trainers.row import Row
 from trainers.run import Run
 
+_IMPATIENT = 3.0  # seconds
 _NEAR = 100  # steps whose losses those of a bad step are compared with
 
 
@@ -51,6 +54,7 @@ class Follower:
     habits: Habits
     seconds: float = 0.0  # of the steps taken since the start or the resume
     taken: int = 0
+    clock: float = 0.0  # when the step at hand began
 
     @property
     def leads(self) -> bool:
@@ -67,11 +71,13 @@ class Follower:
             if not done:
                 self.validate(0, log)
             while True:
+                self.clock = time.perf_counter()
                 with contextlib.closing(self.steps(done)) as steps:
-                    for step, scored in steps:
+                    for taken, scored in steps:
+                        step = self.timed(taken)
                         found = ledger.by_document(scored.rows, scored.batch, scored.losses)
                         losses.add(step.step, found)
-                        self.tell(step, log)
+                        self.record(step, log)
                         if step.verdict.action != "ok":
                             self.explain(step, found, losses)
                         if step.verdict.action == "restore":
@@ -80,8 +86,10 @@ class Follower:
                                 return 0
                             break
                         stop = bool(parallel.total({"stop": len(interrupted)}, world)["stop"])
+                        began = time.perf_counter()
                         if self.is_over(step.step, stop=stop, log=log, losses=losses):
                             return 128 + interrupted[0] if stop and interrupted else 0
+                        self.clock += time.perf_counter() - began
                     else:
                         return 0
 
@@ -108,7 +116,13 @@ class Follower:
             ),
         )
 
-    def tell(self, step: loop.Step, log: Log | None) -> None:
+    def timed(self, step: loop.Step) -> loop.Step:
+        """The step with all the time since the one before it, logs included, but for validation and checkpoints."""
+        now = time.perf_counter()
+        seconds, self.clock = now - self.clock, now
+        return dataclasses.replace(step, seconds=seconds)
+
+    def record(self, step: loop.Step, log: Log | None) -> None:
         """Prints and logs a step."""
         measured = self.meter.add(step)
         self.seconds, self.taken = self.seconds + step.seconds, self.taken + 1
@@ -117,7 +131,7 @@ class Follower:
             fields = report.fields(step, measured)
             log.write("step", **fields)
             self.habits.write("step", step.step, fields)
-            print(report.progress(step, measured, steps=self.run.settings.steps, eta=eta), flush=True)
+            tell(report.progress(step, measured, steps=self.run.settings.steps, eta=eta))
 
     def explain(self, step: loop.Step, found: Mapping[str, ledger.DocumentLosses], losses: ledger.Ledger) -> None:
         """Writes the documents of a step that is not learned from, the worst first."""
@@ -129,21 +143,30 @@ class Follower:
                 self.data.stream, self.run.plan, step.step, losses=ledger.merged(parts), others=near
             )
             path = dossier.write(self.habits.folder, step.step, step.verdict.reason, documents)
-            print(f"step {step.step} is left out: {step.verdict.reason}; its documents are in {path}", flush=True)
+            tell(f"step {step.step} is left out: {step.verdict.reason}; its documents are in {path}")
 
     def go_back(self, step: loop.Step, losses: ledger.Ledger) -> int:
-        """Puts the last good checkpoint in place, and returns the step after which the run goes on."""
-        folder, guard = self.habits.folder, self.trainee.guard
+        """Puts the last good checkpoint in place, and returns the step after which the run goes on.
+
+        Only those of every `checkpoint_every`-th step count, as a run that nothing interrupted has no others; what is
+        newer is removed, or a resumed run would take up what was rejected.
+        """
+        folder, world, guard = self.habits.folder, self.trainee.world, self.trainee.guard
         self.saver.wait()
-        older = [saved for saved in checkpoints.saved(folder) if saved < step.verdict.before]
+        saved = checkpoints.saved(folder)
+        older = [at for at in saved if at < step.verdict.before and at % self.habits.checkpoint_every == 0]
         if not older:
             raise DivergedError(step.step, f"{step.verdict.reason}, and no earlier checkpoint is there to go back to")
-        path = checkpoints.saved(folder)[older[-1]]
-        checkpoint.load(path, self.trainee.model, self.trainee.optimizer, world=self.trainee.world)
-        losses.rewind(older[-1])  # what later weights made of their documents is gone with them
-        guard.restored(step.step, to=older[-1], state=checkpoint.read_about(path)["guard"])
+        chosen = older[-1]
+        checkpoint.load(saved[chosen], self.trainee.model, self.trainee.optimizer, world=world)
+        guard.restored(step.step, to=chosen, state=checkpoints.read_about(saved[chosen])["guard"])
+        for at in saved if self.leads else ():
+            if at > chosen:
+                checkpoints.discard(saved[at])
+        losses.rewind(chosen)  # what later weights made of their documents is gone with them
+        parallel.total({"done": 1}, world)
         if self.leads:
-            print(f"back to the weights of step {older[-1]}; the run goes on with step {step.step + 1}", flush=True)
+            tell(f"back to the weights of step {chosen}; the run goes on with step {step.step + 1}")
         return step.step
 
     def is_over(self, step: int, *, stop: bool, log: Log | None, losses: ledger.Ledger) -> bool:
@@ -160,9 +183,9 @@ class Follower:
             self.saver.wait()
         if last and self.leads:
             path = checkpoints.saved(folder)[step]
-            print(f"finished: {settings.steps} steps; the weights are in {path}")
+            tell(f"finished: {settings.steps} steps; the weights are in {path}")
         elif stop and self.leads:
-            print(f"stopped after step {step}: continue with --output {shlex.quote(folder)} --resume")
+            tell(f"stopped after step {step}: continue with --output {shlex.quote(folder)} --resume")
         return last or stop
 
     def about(self) -> dict[str, Any]:
@@ -189,17 +212,25 @@ class Follower:
             fields = dataclasses.asdict(found)
             log.write("validation", step=step, **fields)
             self.habits.write("validation", step, fields)
-            print(report.validated(step, found), flush=True)
+            tell(report.validated(step, found))
 
 
 @contextlib.contextmanager
 def interruption() -> Iterator[list[int]]:
-    """Yields a list that receives SIGINT or SIGTERM, so that the step at hand ends and is saved; a second one kills."""
+    """Yields a list that receives SIGINT or SIGTERM, so that the step at hand ends and is saved.
+
+    Schedulers and torchrun send the same signal again, so only a SIGINT after some seconds ends it at once.
+    """
     received: list[int] = []
+    first = 0.0
 
     def receive(number: int, _: object) -> None:
-        received.append(number)
-        signal.signal(number, signal.SIG_DFL)
+        nonlocal first
+        if not received:
+            first = time.monotonic()
+            received.append(number)
+        elif number == signal.SIGINT and time.monotonic() - first > _IMPATIENT:
+            raise KeyboardInterrupt
 
     before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

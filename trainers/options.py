@@ -2,7 +2,7 @@
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -39,6 +39,11 @@ _DEFAULTS: dict[str, Any] = {
     "validate_every": 50,
     "validation_rows": 64,
 }
+_ONLY_WITH = {
+    "attention": ("causal", "masked", "replaced"),  # the others have relative positions in it, or none
+    "mask_rate": ("masked", "replaced", "spans", "permuted"),
+    "whole_words": ("masked", "replaced"),
+}
 _MICRO_ROWS = 4
 _WARMUP_FRACTION = 20  # one step in so many
 
@@ -66,10 +71,22 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, Any
             parser.error(f"--warmup-steps {given['warmup_steps']} is more than --steps {settings['steps']}")
         if given.get("device") == "cuda" and not torch.cuda.is_available():
             parser.error("--device cuda: torch finds no GPU here; leave the flag out to train on the CPU")
+        for flag, why in _idle(given, settings):
+            parser.error(f"{flag} means nothing {why}; leave it out")
         device = settings.get("device", "cuda" if torch.cuda.is_available() else "cpu")
         if settings["attention"] in ("flex", "varlen") and device == "cpu":
             parser.error(f"--attention {settings['attention']} trains on a GPU alone; leave the flag out")
     return args, given
+
+
+def _idle(given: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The flags among those given that would do nothing, and why."""
+    objective = settings["objective"]
+    for name, objectives in _ONLY_WITH.items():
+        if name in given and objective not in objectives:
+            yield f"--{name.replace('_', '-')}", f"with --objective {objective}"
+    if "weight_decay" in given and settings["optimizer"] == "sgd":
+        yield "--weight-decay", "with --optimizer sgd"
 
 
 def resolve(given: Mapping[str, Any], *, corpora: int = 1) -> Settings:
@@ -159,7 +176,13 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_changeable(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--checkpoint-every", type=whole(1), metavar="N", default=50, help="steps (default: 50)")
+    group.add_argument(
+        "--checkpoint-every",
+        type=whole(1),
+        metavar="N",
+        default=50,
+        help="steps (default: 50); also where it may go back to",
+    )
     group.add_argument("--keep-checkpoints", type=whole(1), metavar="N", default=2, help="the newest (default: 2)")
     group.add_argument("--keep-every", type=whole(0), metavar="N", default=0, help="and those of every N-th step")
     group.add_argument("--stop-after", type=whole(1), metavar="STEP", help="stop there with a checkpoint, to resume")

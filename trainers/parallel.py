@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeVar, get_args
 
 import torch
@@ -90,7 +90,9 @@ def wrap(
             block.compile()
     if strategy == "ddp":
         gpu = [world.local_rank] if world.device.type == "cuda" else None
-        replica = DistributedDataParallel(model, device_ids=gpu)
+        # Looking for unused parameters keeps the buckets as they are. Otherwise they are laid out anew after the first
+        # step, and a resumed run would sum its first step in another order than one that was not interrupted.
+        replica = DistributedDataParallel(model, device_ids=gpu, find_unused_parameters=True)
         replica.register_comm_hook(None, _summed)
         return replica
     if strategy == "fsdp":
@@ -175,6 +177,24 @@ def gather_all(value: T, world: World, *, group: dist.ProcessGroup | None = None
     if world.size > 1:
         dist.all_gather_object(found, value, group=group)
     return found
+
+
+def agreed(work: Callable[[], T], world: World) -> T:
+    """What `work` gives on this rank, once every rank has done it; where it fails, the first that failed says so.
+
+    The others end without a word, as its sentence would be buried under theirs.
+    """
+    result, problem = [], None
+    try:
+        result.append(work())
+    except (ValueError, OSError) as error:
+        problem = error
+    failed = [rank for rank, bad in enumerate(gather_all(problem is not None, world)) if bad]
+    if failed and world.rank != failed[0]:
+        raise SystemExit(1)
+    if problem is not None:
+        raise problem
+    return result[0]
 
 
 def broadcast(value: T, world: World) -> T:

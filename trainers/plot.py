@@ -24,11 +24,16 @@ def write(folder: str, *, path: str | None = None) -> str:
     if kind not in ("png", "svg"):
         raise ValueError(f"{path}: expected a name that ends in .png or .svg, found another; rename it")
     entries = log.read(folder)
-    if not any(entry["kind"] == "step" and math.isfinite(entry["loss"]) for entry in entries):
+    if not has_losses(folder):
         raise ValueError(f"{os.path.join(folder, log.NAME)}: expected steps with a loss, found none; train the run on")
     with storage.publish(path) as temporary:
         draw(entries, temporary, kind=kind)
     return path
+
+
+def has_losses(folder: str) -> bool:
+    """Whether the log of a run holds a step with a loss that can be drawn."""
+    return any(entry["kind"] == "step" and math.isfinite(entry["loss"]) for entry in log.read(folder))
 
 
 def draw(entries: Sequence[Mapping[str, Any]], path: str, *, kind: str) -> None:

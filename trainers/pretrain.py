@@ -7,12 +7,9 @@ continues with --resume and ends with the same weights, to the last bit, as one 
 
 import argparse
 import contextlib
-import dataclasses
-import functools
 import math
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,20 +27,16 @@ from trainers import (
     options,
     parallel,
     plot,
-    reading,
     report,
     tensorboard,
     tombstones,
-    validation,
 )
 from trainers import run as runs
-from trainers.admit import admit
-from trainers.batches import Loader, Rows, counted
-from trainers.command import carried_out
+from trainers.batches import Loader
+from trainers.command import carried_out, tell
 from trainers.guard import Guard
 from trainers.loop import Trainee
-from trainers.objectives.objective import Objective
-from trainers.reading import Data
+from trainers.work import Work, begin, prepare
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,6 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             trace = f"python -m trainers.trace --run {shlex.quote(args.output)} --step {error.step}"
             remedy = f"see what it read with `{trace}`, then start another run with a lower --learning-rate"
             raise ValueError(f"{error}; {remedy}") from error
+        except RuntimeError as error:
+            if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+                raise
+            first = str(error).strip().splitlines()[0]
+            raise ValueError(
+                f"--compile failed ({first}); install a C++ compiler, or start another run without it"
+            ) from error
 
     memory = (
         "start another run with fewer --micro-rows: its losses differ by rounding; or continue this one with "
@@ -84,67 +84,24 @@ def pretrain(args: argparse.Namespace, given: Mapping[str, Any]) -> int:
     if settings.batch_rows % world.size:
         raise ValueError(f"--batch-rows {settings.batch_rows} cannot be shared out to {world.size} ranks evenly")
 
-    # One rank reads every byte of the shards, which is enough to trust them.
-    leads = world.rank == 0
-    if recorded:
-        data = reading.data_of_run(recorded, folder, args.corpus or (), contents=leads)
-    else:
-        data = reading.data_of([admit(path, contents=leads) for path in args.corpus], settings)
-    run = identity.of(data, settings)
-    work = prepare(run, data)
-    with runs.exclusive(folder) if leads else contextlib.nullcontext():
-        if leads:
-            begin(folder, run, recorded, data)
-        parallel.total({"ready": 1}, world)  # the folder is as every rank expects it
+    work = parallel.agreed(lambda: prepare(args, settings, recorded, world), world)
+    plans = parallel.gather_all(work.run.plan.sha256, world)
+    if len(set(plans)) > 1:
+        raise ValueError(
+            f"the ranks read other data: their plans are {', '.join(plans)}; copy the same corpora, with their "
+            f"{tombstones.NAME}, to every machine"
+        )
+    with contextlib.ExitStack() as held:
+
+        def hold() -> None:
+            if world.rank == 0:
+                held.enter_context(runs.exclusive(folder))
+                begin(folder, work.run, recorded, work.data)
+
+        parallel.agreed(hold, world)
         code = follow_run(folder, work, world, args=args)
     parallel.stop(world)
     return code
-
-
-def begin(folder: str, run: runs.Run, recorded: runs.Run | None, data: Data) -> None:
-    """Writes what a new run is, or removes what a killed one left."""
-    if recorded:
-        identity.warn_of_changes(run, recorded)
-        checkpoint.remove_unfinished(folder)
-        return
-    if not runs.is_unused(folder):
-        raise ValueError(f"another process has just started a run in {folder}; choose another --output")
-    shutil.copyfile(os.path.join(data.corpora[0].path, runs.TOKENIZER), os.path.join(folder, runs.TOKENIZER))
-    files = []
-    for corpus in data.corpora:  # only what was admitted: one that was added since is of the next run
-        entries = tombstones.load(os.path.join(corpus.path, tombstones.NAME))
-        files.append(tuple(entry for entry in entries if entry.id in corpus.tombstones))
-    tombstones.write(os.path.join(folder, runs.TOMBSTONES), tombstones.joined(files))
-    run.write(folder)
-
-
-@dataclasses.dataclass(frozen=True)
-class Work:
-    """What a run is to do, before anything is spent on it."""
-
-    run: runs.Run
-    data: Data
-    rows: Rows
-    objective: Objective
-    held_out: validation.Validation | None
-
-
-def prepare(run: runs.Run, data: Data) -> Work:
-    """Rows, objective and held-out documents; ValueError where the corpora are not fit for the settings."""
-    settings = run.settings
-    rows = Rows(
-        data.stream,
-        num_tokens=run.plan.num_tokens,
-        sequence_length=run.plan.sequence_length,
-        end_of_text_id=run.end_of_text_id,
-        vocab_size=run.vocab_size,
-    )
-    counts = functools.partial(counted, data.stream, run.vocab_size)
-    vocabulary = catalog.Vocabulary(run.vocab_size, data.corpora[0].specials, counts)
-    held_out = validation.choose(
-        data.corpora, sequence_length=settings.sequence_length, max_rows=settings.validation_rows
-    )
-    return Work(run, data, rows, catalog.objective_of(settings, vocabulary), held_out)
 
 
 def follow_run(folder: str, work: Work, world: parallel.World, *, args: argparse.Namespace) -> int:
@@ -154,7 +111,7 @@ def follow_run(folder: str, work: Work, world: parallel.World, *, args: argparse
     model = catalog.model_of(settings, run.vocab_size)
     measure = meter.Meter.of(model, settings, world, grid_intensity=args.grid_intensity)
     if world.rank == 0:
-        print(report.introduction(run, work.data, work.held_out, model, ranks=world.size), flush=True)
+        tell(report.introduction(run, work.data, work.held_out, model, ranks=world.size))
     wrapped = parallel.wrap(
         model,
         world,
@@ -171,9 +128,10 @@ def follow_run(folder: str, work: Work, world: parallel.World, *, args: argparse
     if args.stop_after and args.stop_after <= done:
         raise ValueError(f"--stop-after {args.stop_after}: the run in {folder} has taken {done} steps already")
     if args.resume and world.rank == 0:
-        print(f"resume      after step {done} of {settings.steps}", flush=True)
+        tell(f"resume      after step {done} of {settings.steps}")
     if done >= settings.steps:
-        print(f"finished: nothing is left to do in {folder}")
+        if world.rank == 0:
+            tell(f"finished: nothing is left to do in {folder}")
         return 0
 
     with tensorboard.events(args.tensorboard if world.rank == 0 else None, step=done) as events:
@@ -184,13 +142,19 @@ def follow_run(folder: str, work: Work, world: parallel.World, *, args: argparse
             held_out=work.held_out,
             loader=Loader(work.rows, run.plan, work.objective, rank=world.rank, world_size=world.size),
             saver=checkpoint.Saver(
-                folder, wrapped, optimizers, world=world, keep=args.keep_checkpoints, keep_every=args.keep_every
+                folder,
+                wrapped,
+                optimizers,
+                world=world,
+                keep=args.keep_checkpoints,
+                keep_every=args.keep_every,
+                every=args.checkpoint_every,
             ),
             meter=measure,
             habits=follow.Habits(folder, args.checkpoint_every, args.stop_after, events),
         )
         code = follower.take(done)
-    if world.rank == 0:
+    if world.rank == 0 and plot.has_losses(folder):
         plot.write(folder)
     return code
 
@@ -209,7 +173,7 @@ def restore(
     if not saved:
         return 0
     step, path = max(saved.items())
-    about = checkpoint.read_about(path)
+    about = checkpoints.read_about(path)
     if (found := about.get("plan_sha256")) != run.plan.sha256:
         raise ValueError(
             f"{path} is a checkpoint of another run: its plan is {found}, expected {run.plan.sha256}; remove it"

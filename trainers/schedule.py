@@ -22,7 +22,7 @@ def learning_rate(
 
     In between, `cosine` is half a cosine (Loshchilov and Hutter 2017) and `linear` a line. `wsd` (warm-up, stable,
     decay) stays at the peak until the last `decay_share` of the steps and falls there as 1 - sqrt (Hägele et al. 2024,
-    equation 1), so that a run can be continued from before its decay.
+    equation 1).
     """
     if step <= warmup_steps:
         return peak * step / warmup_steps

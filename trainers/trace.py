@@ -38,6 +38,13 @@ class Reading:
     corpora: tuple[str, ...]  # where they are, one for each split of the stream
 
     @property
+    def left_out(self) -> list[tuple[int, int]]:
+        """First and last step of each stretch that left no trace in the weights, by the newest checkpoint."""
+        saved = checkpoints.saved(self.folder)
+        about = checkpoints.read_about(saved[max(saved)]) if saved else {}
+        return [(first, last) for first, last in about.get("guard", {}).get("skipped", [])]
+
+    @property
     def checkpoints(self) -> np.ndarray:
         """The steps of the checkpoints that are there, int64[n], ascending."""
         return np.array(list(checkpoints.saved(self.folder)), np.int64)
@@ -73,6 +80,7 @@ def steps_of_occurrences(
     losses = _losses(reading.folder, steps, occurrences, term=term)
     saved = reading.checkpoints
     later = np.searchsorted(saved, steps)
+    left_out = reading.left_out
     ids = pages.documents(reading.stream, found.occurrences, ["id"])["id"].to_pylist()
     lines = []
     for number, (step, begin, end) in enumerate(zip(steps, firsts, [*firsts[1:], len(found.steps)], strict=True)):
@@ -83,6 +91,8 @@ def steps_of_occurrences(
             "loss": losses.get(int(step)),
             "checkpoint": int(saved[later[number]]) if later[number] < len(saved) else None,
         }
+        if any(first <= step <= last for first, last in left_out):
+            line |= {"checkpoint": None, "left_out": True}
         if spans:
             line["spans"] = np.stack([found.starts[begin:end], found.stops[begin:end]], 1).tolist()
         else:
