@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import types
+from pathlib import Path
 
 import pytest
 import safetensors.torch
@@ -209,7 +210,10 @@ def test_the_card_of_a_step_has_the_figures_up_to_it(tmp_path):
 def save(run, step):
     """The weights of step 0 as those of another step."""
     first = checkpoints.saved(run)[0]
-    shutil.copytree(first, first.replace("00000000", f"{step:08}"))
+    other = first.replace("00000000", f"{step:08}")
+    shutil.copytree(first, other)
+    about = Path(other, "about.json")
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"step": step}))
 
 
 def test_the_card_tells_what_was_withdrawn_and_what_is_gone(tmp_path):

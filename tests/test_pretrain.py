@@ -364,6 +364,39 @@ def test_a_full_disk_leaves_no_half_checkpoint(corpus, tmp_path):
     assert 6 <= len(taken) <= 12  # it is written behind, and looked at before the next one
 
 
+@pytest.mark.parametrize(
+    "changes, reason",
+    [
+        ({"settings": {"objective": "nope"}}, "its objective is 'nope'"),
+        ({"settings": {"size": "7t"}}, "its size is '7t'"),
+        ({"settings": {"seed": True}}, "its seed is True"),
+        ({"settings": {"threads": 0}}, "its threads is 0, expected at least 1"),
+        ({"settings": {"sequence_length": 32}}, "its plan has another sequence_length than its settings"),
+        ({"settings": {"weights": ["a"]}}, "weights that are none"),
+        ({"sources": []}, "it has no sources"),
+        ({"vocab_size": 10}, f"its end_of_text_id is {END_OF_TEXT} of a vocab_size of 10"),
+        ({"machine": "x"}, "its model, versions or machine is no object"),
+    ],
+)
+def test_a_record_that_cannot_be_is_refused(whole, tmp_path, capsys, changes, reason):
+    with open(f"{whole}/run.json") as file:
+        record = json.load(file)
+    for name, value in changes.items():
+        record[name] = record[name] | value if isinstance(value, dict) else value
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    assert pretrain.main(["--output", str(tmp_path), "--resume"]) == 1
+    error = capsys.readouterr().err
+    assert "run.json is not a run of this version (" in error and reason in error and error.count("\n") == 1
+
+
+def test_a_start_that_fails_leaves_no_run(corpus, tmp_path, capsys):
+    flags = ["--corpus", corpus, "--output", f"{tmp_path}/run", *FLAGS, "--stop-after", "1"]
+    start = [*flags, "--objective", "cbow", "--optimizer", "muon"]
+    refused(capsys, start, "--optimizer muon works on the linear layers of blocks and this model has none")
+    assert runs.is_unused(f"{tmp_path}/run")
+    assert pretrain.main(flags) == 0
+
+
 @pytest.mark.slow
 def test_settings_edited_behind_its_back_are_refused(corpus, tmp_path, capsys):
     run = tmp_path / "run"

@@ -143,7 +143,9 @@ def test_losses_and_checkpoints_are_told(tmp_path, capsys):
     book.close_file()
     for step in (4, 8):
         (tmp_path / f"run/checkpoints/step-{step:08d}").mkdir(parents=True)
-        (tmp_path / f"run/checkpoints/step-{step:08d}/about.json").write_text('{"guard": {"skipped": []}}')
+        (tmp_path / f"run/checkpoints/step-{step:08d}/about.json").write_text(
+            json.dumps({"step": step, "files": {"a": "0"}, "guard": {"skipped": []}})
+        )
 
     argv = ["--run", f"{tmp_path}/run"]
     third = lines(capsys, *argv, "--step", "3")

@@ -10,6 +10,7 @@ import torch
 
 from trainers import command
 
+ARGS = argparse.Namespace(x=["y", None])
 COMMANDS = ["pretrain", "trace", "suspects", "forget", "generate", "evaluate", "export", "finetune", "harness"]
 
 
@@ -64,20 +65,34 @@ def raising(error):
     ],
 )
 def test_what_a_user_can_mend_is_one_sentence(error, said, capsys):
-    assert command.carried_out("try", raising(error), memory="give less") == 1
+    assert command.carried_out("try", ARGS, raising(error), memory="give less") == 1
     assert capsys.readouterr().err == said
 
 
 def test_our_own_mistakes_are_not_hidden():
     for error in (RuntimeError("shapes"), AssertionError(), KeyError("x")):
         with pytest.raises(type(error)):
-            command.carried_out("try", raising(error), memory="")
+            command.carried_out("try", ARGS, raising(error), memory="")
 
 
 def test_an_interruption_is_no_error_of_ours(capsys):
-    code = command.carried_out("try", raising(KeyboardInterrupt()), memory="", interrupted="nothing was written")
+    code = command.carried_out(
+        "try",
+        ARGS,
+        raising(KeyboardInterrupt()),
+        memory="",
+        interrupted="nothing was written",
+    )
     assert code == 128 + signal.SIGINT
     assert capsys.readouterr().err == "trainers.try: interrupted; nothing was written\n"
+
+
+def test_arguments_are_text(capsys):
+    args = argparse.Namespace(run="\udcff")
+    assert command.carried_out("try", args, lambda: 0, memory="") == 1
+    assert (
+        capsys.readouterr().err == "trainers.try: --run '\\udcff': expected text in UTF-8; write it so, or rename it\n"
+    )
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ def write_run(folder, objective, tokenizer, *, model=None, step=7, spread=False)
     )
     run = runs.Run(
         settings=settings,
-        sources=(),
+        sources=(runs.Source("/nowhere", "0" * 64, "0" * 64, "test", 10, 4096, 1.0, 1.0, 1.0),),
         plan=Plan(4096, LENGTH, settings.batch_rows, 0, "row", "0" * 64),
         vocab_size=Tokenizer.from_str(tokenizer.decode()).get_vocab_size(),
         end_of_text_id=encoder.end_of_text_id,

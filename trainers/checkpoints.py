@@ -31,8 +31,13 @@ def read_about(path: str) -> dict[str, Any]:
     """What a checkpoint says of itself: step, and what the run gave to `Saver.save`."""
     try:
         with open(os.path.join(path, ABOUT), encoding="utf-8") as file:
-            return dict(json.load(file))
-    except (OSError, ValueError) as error:
+            about = json.load(file)
+        if not isinstance(about, dict) or about.get("step") != step_of(os.path.basename(path)):
+            raise ValueError(f"{ABOUT} is not of this step")
+        if not isinstance(about.get("files"), dict) or not about["files"]:
+            raise ValueError(f"{ABOUT} lists no files")
+        return about
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a whole checkpoint ({error}); {without(path)}") from None
 
 

@@ -11,11 +11,14 @@ from collections.abc import Callable
 from trainers.table import escaped
 
 
-def carried_out(name: str, work: Callable[[], int], *, memory: str, interrupted: str = "") -> int:
+def carried_out(
+    name: str, args: argparse.Namespace, work: Callable[[], int], *, memory: str, interrupted: str = ""
+) -> int:
     """The exit code of `work`; whatever a user can mend is one sentence, and `memory` says what needs less of it."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that cannot show every letter
     try:
+        check_text(args)
         return work()
     except BrokenPipeError:  # the reader has seen enough, as head does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -67,12 +70,23 @@ def check_device(device: str) -> None:
         raise ValueError("--device cuda: torch finds no GPU here; leave the flag out to use the CPU")
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """Whole numbers from `least` on."""
+def check_text(args: argparse.Namespace) -> None:
+    """ValueError where an argument is not text, as bytes of a file's name may not be."""
+    for name, value in vars(args).items():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, str) and any("\ud800" <= letter <= "\udfff" for letter in each):
+                raise ValueError(
+                    f"--{name.replace('_', '-')} {each!r}: expected text in UTF-8; write it so, or rename it"
+                )
+
+
+def whole(least: int, most: int = 1 << 62) -> Callable[[str], int]:
+    """Whole numbers from `least` to `most`."""
 
     def parse(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, found {text!r}")
+        if not text.isascii() or not text.isdigit() or len(text) > 20 or not least <= int(text) <= most:
+            up = f" and at most {most}" if most < 1 << 62 else ""
+            raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}{up}, found {text[:40]!r}")
         return int(text)
 
     return parse

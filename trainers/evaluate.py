@@ -130,7 +130,7 @@ def _first(stream: Stream, max_documents: int) -> Stream:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     args = _parser().parse_args(argv)
-    return carried_out("evaluate", lambda: _evaluated(args), memory="give fewer --micro-rows")
+    return carried_out("evaluate", args, lambda: _evaluated(args), memory="give fewer --micro-rows")
 
 
 def _evaluated(args: argparse.Namespace) -> int:

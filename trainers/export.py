@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     args = _parser().parse_args(argv)
     memory = "export on a machine with twice that of the weights"
-    return carried_out("export", lambda: show(export(args.run, args.output, step=args.step)), memory=memory)
+    return carried_out("export", args, lambda: show(export(args.run, args.output, step=args.step)), memory=memory)
 
 
 def export(run: str, output: str, *, step: int | None = None) -> str:

@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         finetune(args)
         return 0
 
-    return carried_out("finetune", work, memory="give a smaller --batch-size", interrupted="nothing was written")
+    return carried_out("finetune", args, work, memory="give a smaller --batch-size", interrupted="nothing was written")
 
 
 def finetune(args: argparse.Namespace) -> None:
@@ -198,7 +198,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--scratch-learning-rate", type=positive, metavar="X", help="default: the one that the run was trained with")
     add("--device", choices=("cpu", "cuda"), default="cpu", help="default: cpu")
-    add("--threads", type=whole(1), metavar="N", default=torch.get_num_threads(), help="default: what torch finds")
+    add(
+        "--threads", type=whole(1, 4096), metavar="N", default=torch.get_num_threads(), help="default: what torch finds"
+    )
     return parser
 
 

@@ -79,7 +79,7 @@ def affected(folder: str, stream: Stream, plan: Plan, *, wanted: Wanted, num_ste
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     args = _parser().parse_args(argv)
-    return carried_out("forget", lambda: _told(args), memory="forget in several commands")
+    return carried_out("forget", args, lambda: _told(args), memory="forget in several commands")
 
 
 def _told(args: argparse.Namespace) -> int:
@@ -130,8 +130,10 @@ def _paths(run: runs.Run, corpora: Sequence[Corpus]) -> list[str]:
 def _wanted(args: argparse.Namespace) -> Wanted:
     named: dict[str, set[str]] = {"id": set(args.document), "url": set(args.url), "host": set(args.host)}
     for path in args.from_file:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
             for number, line in enumerate(file, 1):
+                if not line.isprintable() and any("\udc80" <= letter <= "\udcff" for letter in line):
+                    raise ValueError(f"{path}: line {number} is not text in UTF-8; write it so, or remove it")
                 if line.strip() and not line.startswith("#"):
                     kind, value = _named(line.strip(), f"{path}: line {number}")
                     named[kind].add(value)
@@ -148,7 +150,7 @@ def _named(line: str, where: str) -> tuple[str, str]:
     if line.startswith("{"):
         try:
             found = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{where} is not JSON ({error}); mend or remove it") from None
         for kind in ("id", "url", "host"):
             if isinstance(found.get(kind), str):

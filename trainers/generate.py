@@ -18,7 +18,7 @@ from trainers.trained import Trained, load
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     args = _parser().parse_args(argv)
-    return carried_out("generate", lambda: _generated(args), memory="give fewer --samples")
+    return carried_out("generate", args, lambda: _generated(args), memory="give fewer --samples")
 
 
 def _generated(args: argparse.Namespace) -> int:

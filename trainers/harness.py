@@ -113,7 +113,7 @@ def _digest(samples: Sequence[Mapping[str, str]]) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     args = _parser().parse_args(argv)
-    return carried_out("harness", lambda: _measured(args), memory="lower --batch-size")
+    return carried_out("harness", args, lambda: _measured(args), memory="lower --batch-size")
 
 
 def _measured(args: argparse.Namespace) -> int:

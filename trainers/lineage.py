@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow.compute as pc
 
 from curation.manifest import Manifest
-from trainers import log
+from trainers import log, options
 from trainers.admit import admit
 from trainers.energy import JOULES_PER_KWH
 from trainers.run import Source
@@ -48,7 +48,10 @@ def command(settings: Settings, corpora: Sequence[str]) -> str:
     words = ["python", "-m", "trainers.pretrain"]
     for path in corpora:
         words += ["--corpus", path]
-    for name, value in dataclasses.asdict(settings).items():
+    described = dataclasses.asdict(settings)
+    for name, _ in list(options.idle(described, described)):
+        del described[name]
+    for name, value in described.items():
         flag = f"--{name.replace('_', '-')}"
         if isinstance(value, bool):
             words += [flag] if value else []

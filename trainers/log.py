@@ -43,13 +43,18 @@ def read(run: str) -> list[dict[str, Any]]:
     if not os.path.exists(path):
         return []
     with open(path, encoding="utf-8") as file:
-        lines = file.read().split("\n")
+        try:
+            lines = file.read().split("\n")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is not a log of a run ({error}); remove it") from None
     entries = []
     for number, line in enumerate(lines[:-1], 1):
         try:
             entries.append(json.loads(line))
-        except ValueError:
-            raise ValueError(f"{path}: line {number} is not JSON; remove the line or the file") from None
+            if not isinstance(entries[-1]["step"], int) or not isinstance(entries[-1]["kind"], str):
+                raise ValueError
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise ValueError(f"{path}: line {number} is no entry of a log; remove the line or the file") from None
     return entries
 
 

@@ -57,6 +57,7 @@ def mix(
     the corpora, are left out. ValueError where the corpora cannot give that.
     """
     _check(corpora, weights, max_repeats)
+    weights = [weight / max(weights) for weight in weights]  # or the sum of huge ones is infinite
     if repeat_by:
         _check_signal(corpora, repeat_by)
     forgotten = frozenset[str]().union(*(corpus.tombstones for corpus in corpora)) if tombstones is None else tombstones

@@ -2,7 +2,7 @@
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -71,22 +71,22 @@ def parse(argv: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, Any
             parser.error(f"--warmup-steps {given['warmup_steps']} is more than --steps {settings['steps']}")
         if given.get("device") == "cuda" and not torch.cuda.is_available():
             parser.error("--device cuda: torch finds no GPU here; leave the flag out to train on the CPU")
-        for flag, why in _idle(given, settings):
-            parser.error(f"{flag} means nothing {why}; leave it out")
+        for name, why in idle(given, settings):
+            parser.error(f"--{name.replace('_', '-')} means nothing {why}; leave it out")
         device = settings.get("device", "cuda" if torch.cuda.is_available() else "cpu")
         if settings["attention"] in ("flex", "varlen") and device == "cpu":
             parser.error(f"--attention {settings['attention']} trains on a GPU alone; leave the flag out")
     return args, given
 
 
-def _idle(given: Mapping[str, Any], settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The flags among those given that would do nothing, and why."""
+def idle(given: Iterable[str], settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The names among those given of settings that do nothing beside the others, and why."""
     objective = settings["objective"]
     for name, objectives in _ONLY_WITH.items():
         if name in given and objective not in objectives:
-            yield f"--{name.replace('_', '-')}", f"with --objective {objective}"
+            yield name, f"with --objective {objective}"
     if "weight_decay" in given and settings["optimizer"] == "sgd":
-        yield "--weight-decay", "with --optimizer sgd"
+        yield "weight_decay", "with --optimizer sgd"
 
 
 def resolve(given: Mapping[str, Any], *, corpora: int = 1) -> Settings:
@@ -170,7 +170,7 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
     choose("--precision", PRECISIONS, "of products (default: bfloat16 on a GPU)")
     choose("--attention", IMPLEMENTATIONS, "its implementation (default: auto, by device)")
     group.add_argument("--compile", action="store_true", default=argparse.SUPPRESS, help="with torch.compile")
-    add("--threads", whole(1), "N", "of the CPU (default: what torch finds)")
+    add("--threads", whole(1, 4096), "N", "of the CPU (default: what torch finds)")
     add("--validate-every", whole(1), "N", f"steps (default: {_DEFAULTS['validate_every']}); also first and last")
     add("--validation-rows", whole(0), "N", f"at most, 0 for all (default: {_DEFAULTS['validation_rows']})")
 

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from trainers import (
+    allocation,
     catalog,
     checkpoint,
     checkpoints,
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "start another run with fewer --micro-rows: its losses differ by rounding; or continue this one with "
         "--checkpoint-activations, or on more GPUs with --parallel fsdp"
     )
-    return carried_out("pretrain", work, memory=memory, interrupted="what was saved before is whole")
+    return carried_out("pretrain", args, work, memory=memory, interrupted="what was saved before is whole")
 
 
 def pretrain(args: argparse.Namespace, given: Mapping[str, Any]) -> int:
@@ -84,6 +85,9 @@ def pretrain(args: argparse.Namespace, given: Mapping[str, Any]) -> int:
     if settings.batch_rows % world.size:
         raise ValueError(f"--batch-rows {settings.batch_rows} cannot be shared out to {world.size} ranks evenly")
 
+    asked = parallel.gather_all({**vars(args), "settings": settings}, world)
+    if differing := sorted({name for other in asked for name, value in other.items() if value != asked[0][name]}):
+        raise ValueError(f"the ranks were started with other arguments: {', '.join(differing)}; give them all the same")
     work = parallel.agreed(lambda: prepare(args, settings, recorded, world), world)
     plans = parallel.gather_all(work.run.plan.sha256, world)
     if len(set(plans)) > 1:
@@ -99,7 +103,12 @@ def pretrain(args: argparse.Namespace, given: Mapping[str, Any]) -> int:
                 begin(folder, work.run, recorded, work.data)
 
         parallel.agreed(hold, world)
-        code = follow_run(folder, work, world, args=args)
+        try:
+            code = follow_run(folder, work, world, args=args)
+        except Exception:
+            if world.rank == 0 and not recorded:
+                runs.undo(folder)
+            raise
     parallel.stop(world)
     return code
 
@@ -108,6 +117,8 @@ def follow_run(folder: str, work: Work, world: parallel.World, *, args: argparse
     """Makes the model or restores it, and takes the steps that are left; returns the exit code."""
     run, settings = work.run, work.run.settings
     make_deterministic(settings.threads)
+    if settings.device == "cpu":
+        allocation.keep_freed()
     model = catalog.model_of(settings, run.vocab_size)
     measure = meter.Meter.of(model, settings, world, grid_intensity=args.grid_intensity)
     if world.rank == 0:
@@ -174,17 +185,21 @@ def restore(
         return 0
     step, path = max(saved.items())
     about = checkpoints.read_about(path)
-    if (found := about.get("plan_sha256")) != run.plan.sha256:
+    if (plan_found := about.get("plan_sha256")) != run.plan.sha256:
         raise ValueError(
-            f"{path} is a checkpoint of another run: its plan is {found}, expected {run.plan.sha256}; remove it"
+            f"{path} is a checkpoint of another run: its plan is {plan_found}, expected {run.plan.sha256}; remove it"
         )
-    if (recorded := about.get("settings")) != runs.as_json(run.settings):
+    found, expected = runs.as_json(run.settings), about.get("settings")
+    if differing := [name for name in found if not isinstance(expected, dict) or found[name] != expected.get(name)]:
         raise ValueError(
-            f"{runs.NAME} in {folder} has other settings than {path}: found {runs.as_json(run.settings)}, expected "
-            f"{recorded}; put them back, or start another run"
+            f"{runs.NAME} in {folder} has other settings than {path}: {', '.join(differing)}; put them back, or start "
+            "another run"
         )
     checkpoint.load(path, model, optimizers, world=world)
-    guard.set_state(about["guard"])
+    try:
+        guard.set_state(about["guard"])
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"{path} has no state of the guard that is one; {checkpoints.without(path)}") from None
     return step
 
 

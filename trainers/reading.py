@@ -42,7 +42,7 @@ def data_of(corpora: Sequence[Corpus], settings: Settings) -> Data:
         order=settings.order,
         stream_sha256=stream.sha256,
     )
-    if plan.num_rows < plan.batch_rows:
+    if plan.num_rows < plan.batch_rows or plan.num_tokens < plan.sequence_length:
         paths = ", ".join(corpus.path for corpus in corpora)
         raise ValueError(
             f"{paths} has too few tokens for one step: {plan.num_tokens:,} are {plan.num_rows} rows of "
@@ -62,6 +62,10 @@ def data_of_run(run: Run, folder: str, paths: Sequence[str] = (), *, contents: b
     forgotten = tombstones.ids(tombstones.load(os.path.join(folder, TOMBSTONES)))
     corpora = []
     for source, path in zip(run.sources, paths or [source.path for source in run.sources], strict=True):
+        if not os.path.isdir(path):
+            raise ValueError(
+                f"the run in {folder} was made on the corpus in {path}, which is gone; give it by --corpus"
+            )
         corpus = admit(path, contents=contents)
         if corpus.sha256 != source.sha256:
             raise ValueError(

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from curation import storage
+from trainers import log
+from trainers.models.sizes import SIZES
 from trainers.plan import Plan
 from trainers.settings import Settings
 
@@ -72,7 +74,7 @@ def load(folder: str) -> Run:
             found = json.load(file)
     except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"{folder} holds no run: {path} does not exist; give the --output of a run") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON ({error}); the run is damaged: start another one") from None
     try:
         if found.pop("format_version") != FORMAT_VERSION:
@@ -82,7 +84,9 @@ def load(folder: str) -> Run:
         if plan.sha256 != digest:
             raise ValueError("its plan is not the one of plan_sha256")
         sources = tuple(_typed(Source, source) for source in found.pop("sources"))
-        return Run(settings=_typed(Settings, found.pop("settings")), sources=sources, plan=plan, **found)
+        run = Run(settings=_typed(Settings, found.pop("settings")), sources=sources, plan=plan, **found)
+        _check(run)
+        return run
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} is not a run of this version ({error}); use the version that wrote it, or start another run"
@@ -101,9 +105,43 @@ def _typed(kind: type[Record], found: Mapping[str, Any]) -> Record:
             fits = value in get_args(expected)
         else:
             fits = isinstance(value, (int, float) if expected is float else origin or expected)
+            fits &= expected is bool or not isinstance(value, bool)
         if not fits:
             raise ValueError(f"its {name} is {value!r}")
     return kind(**values)
+
+
+def _check(run: Run) -> None:
+    """ValueError where parts of a record do not fit each other."""
+    settings, plan = run.settings, run.plan
+    for name in ("seed", "batch_rows", "sequence_length", "order"):
+        if getattr(plan, name) != getattr(settings, name):
+            raise ValueError(f"its plan has another {name} than its settings")
+    if settings.size not in SIZES:
+        raise ValueError(f"its size is {settings.size!r}")
+    if not run.sources or not all(isinstance(weight, int | float) for weight in settings.weights):
+        raise ValueError("it has no sources, or weights that are none")
+    if type(run.vocab_size) is not int or type(run.end_of_text_id) is not int:
+        raise ValueError("its vocab_size or its end_of_text_id is no whole number")
+    if not 0 <= run.end_of_text_id < run.vocab_size:
+        raise ValueError(f"its end_of_text_id is {run.end_of_text_id} of a vocab_size of {run.vocab_size}")
+    if not all(isinstance(each, dict) for each in (run.model, run.versions, run.machine)):
+        raise ValueError("its model, versions or machine is no object")
+
+
+def remove_unfinished(folder: str) -> None:
+    """Removes what a killed process was writing."""
+    for name in os.listdir(folder):
+        if name.startswith(".writing-"):
+            os.remove(os.path.join(folder, name))
+
+
+def undo(folder: str) -> None:
+    """Removes the record of a run that took no step, so that another may be started in its place."""
+    if not any(entry["kind"] == "step" for entry in log.read(folder)):
+        for name in (NAME, log.NAME, TOKENIZER, TOMBSTONES):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(os.path.join(folder, name))
 
 
 def is_unused(folder: str) -> bool:

@@ -6,6 +6,22 @@ from typing import Literal
 OptimizerName = Literal["adamw", "muon", "sgd"]
 Precision = Literal["float32", "bfloat16"]
 Schedule = Literal["cosine", "wsd", "linear"]
+ObjectiveName = Literal["causal", "masked", "replaced", "spans", "permuted", "skipgram", "cbow"]
+_AT_LEAST = {
+    "sequence_length": 1,
+    "max_repeats": 0,
+    "seed": 0,
+    "steps": 1,
+    "batch_rows": 1,
+    "micro_rows": 1,
+    "warmup_steps": 0,
+    "weight_decay": 0,
+    "max_skips": 0,
+    "spike_sigmas": 0,
+    "threads": 1,
+    "validate_every": 1,
+    "validation_rows": 0,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,7 +29,7 @@ class Settings:
     """The settings of a run. A resumed run has the same ones, or it is another run."""
 
     # What is learned, and by what
-    objective: str
+    objective: ObjectiveName
     size: str
     sequence_length: int  # tokens in a row
     mask_rate: float  # share of the tokens that masked, replaced, spans and permuted choose
@@ -44,3 +60,10 @@ class Settings:
     # How it is measured
     validate_every: int  # steps
     validation_rows: int  # 0: the whole split
+
+    def __post_init__(self) -> None:
+        for name, least in _AT_LEAST.items():
+            if not getattr(self, name) >= least:
+                raise ValueError(f"its {name} is {getattr(self, name)}, expected at least {least}")
+        if not self.learning_rate > 0 or not 0 < self.mask_rate < 1:
+            raise ValueError(f"its learning_rate is {self.learning_rate} and its mask_rate {self.mask_rate}")

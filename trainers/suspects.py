@@ -71,7 +71,7 @@ def by_signal(stream: Stream, found: Scores, name: str, *, bins: int = 10) -> Sc
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     args = _parser().parse_args(argv)
-    return carried_out("suspects", lambda: _listed(args), memory="ask on a machine with more")
+    return carried_out("suspects", args, lambda: _listed(args), memory="ask on a machine with more")
 
 
 def _listed(args: argparse.Namespace) -> int:

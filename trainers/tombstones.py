@@ -30,13 +30,15 @@ def load(path: str) -> tuple[Tombstone, ...]:
             lines = file.read().splitlines()
     except FileNotFoundError:
         return ()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no file of tombstones ({error}); put the right one back") from None
     found = []
     for number, line in enumerate(lines, 1):
         try:
             entry = Tombstone(**json.loads(line))
             if not all(isinstance(value, str) for value in dataclasses.astuple(entry)):
                 raise TypeError("a field is not a string")
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ValueError(
                 f"{path}: line {number} is no tombstone ({error}), expected an object with id, reason and date; "
                 "mend the line, because a document that was to be forgotten may be in it"

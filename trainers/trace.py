@@ -121,7 +121,7 @@ def recorded(run: str, step: int, *, term: str | None = None) -> tuple[DocumentL
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     args = _parser().parse_args(argv)
-    return command.carried_out("trace", lambda: _traced(args), memory="ask about fewer documents")
+    return command.carried_out("trace", args, lambda: _traced(args), memory="ask about fewer documents")
 
 
 def _traced(args: argparse.Namespace) -> int:

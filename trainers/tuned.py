@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -89,7 +90,10 @@ def _save(tensors: Mapping[str, torch.Tensor], path: str) -> None:
         first, _, rest = name.partition(".")
         inside = {"body": rest, "head": _HEAD + rest}
         found[inside.get(first, name)] = tensor.detach().cpu().contiguous()
-    save_file(found, path, {"format": "pt"})
+    try:
+        save_file(found, path, {"format": "pt"})
+    except SafetensorError as error:  # what a full disk raises as well
+        raise OSError(f"cannot write {path}: {error}; make room or choose another --output") from error
     os.chmod(path, 0o644)  # safetensors' is for its owner alone
 
 

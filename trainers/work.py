@@ -54,6 +54,7 @@ def begin(folder: str, run: runs.Run, recorded: runs.Run | None, data: Data) -> 
     if recorded:
         identity.warn_of_changes(run, recorded)
         checkpoint.remove_unfinished(folder)
+        runs.remove_unfinished(folder)
         return
     if not runs.is_unused(folder):
         raise ValueError(f"another process has just started a run in {folder}; choose another --output")

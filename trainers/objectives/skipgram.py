@@ -44,7 +44,7 @@ class Windows:
         if np.count_nonzero(self.frequencies) < 2:
             raise ValueError(
                 f"fewer than two tokens of the corpus occur min_count={self.min_count} times, so no word can be told "
-                "from another; train on a larger corpus or lower min_count"
+                "from another; train on a larger corpus"
             )
 
     @functools.cached_property
