@@ -26,7 +26,7 @@ demo: install
 	rm -rf $(DEMO)
 	$(BIN)/python -m pipelines.curate --input 'tests/sample_crawl/*.warc.gz' --output $(DEMO)/corpus \
 	    --vocab-size 2048 --validation-share 0.1
-	$(BIN)/python -m trainers.pretrain --corpus $(DEMO)/corpus --output $(DEMO)/run --size 1m --steps 60
+	$(BIN)/python -m trainers.pretrain --corpus $(DEMO)/corpus --output $(DEMO)/run --size 1m --sequence-length 256 --steps 60
 	$(BIN)/python -m trainers.trace --run $(DEMO)/run --step 60
 
 test: install
