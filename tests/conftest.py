@@ -45,3 +45,8 @@ def sample_corpus(sample_flags: list[str], tmp_path_factory: pytest.TempPathFact
     output = tmp_path_factory.mktemp("sample") / "corpus"
     assert curate.main([*sample_flags, "--output", str(output), "--workers", "2"]) == 0
     return output
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Long bytes by their number: gzip's hold the time, and tests that run side by side must have the same names."""
+    return f"{argname} of {len(val)} bytes" if isinstance(val, bytes) and len(val) > 8 else None
