@@ -73,6 +73,7 @@ def test_it_goes_back_behind_the_bad_steps(run, capsys):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stops", [(7,), (10,), (3, 9)])
 def test_interrupted_it_goes_back_to_the_same(run, stops):
     """Neither the count of bad steps in a row is forgotten, nor does a checkpoint of a stop count."""

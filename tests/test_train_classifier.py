@@ -175,6 +175,7 @@ def test_files_may_be_compressed_or_parquet_and_are_known_by_their_content(tmp_p
     assert len(models) == 1
 
 
+@pytest.mark.slow
 def test_a_corpus_may_be_trained_on(tmp_path, sample_corpus, rows):
     flags = write(tmp_path, rows)
     flags[1] = f"{sample_corpus}/documents/*.parquet"

@@ -125,6 +125,7 @@ RULES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rules", RULES, ids=" ".join)
 def test_the_answer_is_what_every_text_decided_anew_gives(capsys, sample_corpus, rules):
     gained, lost, moves = in_full(sample_corpus, FINEWEB, *rules)
